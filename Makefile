@@ -28,6 +28,7 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## create .venv with the exact packages of requirements.lock
+	@echo "setup: $(VENV) is ready"
 
 reproduce: $(READY) ## train at scale smoke, run every notebook, build the book
 	@echo "reproduce 1/3: notebooks at scale smoke (training where runs/ lacks a result)"
