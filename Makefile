@@ -50,8 +50,8 @@ test: $(READY) ## run all tests; PYTEST_ARGS="-k losses" selects some
 	$(BIN)python -m pytest $(PYTEST_ARGS)
 
 publish: $(READY) ## push the built book to the branch gh-pages (REMOTE=origin)
-	@test -f "$(HTML)/index.html" || { \
-	  echo "publish: no book in $(HTML); run 'make book' first" >&2; exit 1; }
+	@test -f "$(HTML)/index.html" && test ! -e "$(HTML)/../.started" || { \
+	  echo "publish: no complete book in $(HTML); run 'make book' first" >&2; exit 1; }
 	@test "$(BRANCH)" != "$$(git branch --show-current)" || { \
 	  echo "publish: BRANCH=$(BRANCH) is checked out here; name a branch for the book alone" >&2; exit 1; }
 	@# The published branch grows from what the remote holds, never over it.
@@ -74,9 +74,9 @@ clean: ## remove the built book and caches; runs/ and .venv stay
 lock_options = --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_ARGS)
 
-# Builds the pages when one of their inputs is newer than the last complete build. Every
-# page is read anew (--all): an incremental build repeats no warning, so a build that
-# failed once would pass the second time.
+# Builds the pages when one of their inputs is newer than the last complete build, from
+# nothing (--all): an incremental build repeats no warning, so a build that failed once
+# would pass the second time. _build/.started is left by a build that failed or was cut off.
 BOOK_STAMP  := _build/.complete
 BOOK_INPUTS := book _config.yml aesthlib requirements.lock
 define build_book
@@ -84,7 +84,7 @@ define build_book
      -name __pycache__ -prune -o -type f -newer $(BOOK_STAMP) -print | head -n 1)" ]; then \
   echo "the pages are up to date"; \
 else \
-  mkdir -p _build && rm -f $(BOOK_STAMP) && touch _build/.started && \
+  rm -rf $(HTML) $(BOOK_STAMP) && mkdir -p _build && touch _build/.started && \
   $(BIN)jupyter-book build book --config _config.yml --path-output . -W -n --keep-going --all && \
   mv _build/.started $(BOOK_STAMP); \
 fi

@@ -121,8 +121,16 @@ def test_remote_branch_and_folder_can_be_named(run, checkout, tmp_path):
 def test_a_missing_book_is_refused(run, checkout, tmp_path):
     done = publish(run, checkout, check=False)
     assert done.returncode != 0
-    assert "no book in _build/html; run 'make book' first" in done.stderr
+    assert "no complete book in _build/html; run 'make book' first" in done.stderr
     assert "gh-pages" not in run("git", "branch", "--all", cwd=tmp_path / "remote.git").stdout
+
+
+def test_a_book_whose_build_failed_is_refused(run, checkout):
+    write_book(checkout, {"index.html": "half"})
+    (checkout / "_build" / ".started").touch()
+    done = publish(run, checkout, check=False)
+    assert done.returncode != 0
+    assert "no complete book" in done.stderr
 
 
 def test_the_branch_at_work_is_refused(run, checkout, tmp_path):
