@@ -1,0 +1,8 @@
+"""Self-supervised image aesthetics: degradations, pretext training, probes and records.
+
+An implementation of Sheng et al., "Revisiting Image Aesthetic Assessment via
+Self-Supervised Feature Learning" (AAAI 2020, doi 10.1609/aaai.v34i04.6026).
+Importing the package is cheap; the rooms import torch when they are used.
+"""
+
+__version__ = "0.1.0"

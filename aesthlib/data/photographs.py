@@ -1,0 +1,376 @@
+"""Photographs: decoded once, packed to uint8 at a chosen shorter edge, cropped on the device.
+
+A pack is a folder of three files: `pixels.bin`, all photographs one after another as uint8
+(H, W, 3); `manifest.csv`, a row a source file with its hash, size, offset, split and what was
+wrong with it; `pack.json`, the settings, the counts and the data hash.
+"""
+
+import csv
+import os
+import shutil
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Generator, Tensor
+
+from .. import files, progress
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+SMALLEST_EDGE_PX = 16  # below, nothing of a photograph is left
+LARGEST_PIXELS = 178_956_970  # Pillow's own guard against decompression bombs
+LARGEST_ASPECT = 8.0
+COLUMNS = ("file", "sha256", "split", "height", "width", "offset", "problem")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A photograph to pack: `name` in the manifest, `path` on disk, `split` it belongs to."""
+
+    name: str
+    path: Path
+    split: str = "train"
+
+
+class UnreadableImage(ValueError):
+    """A file that cannot be used as a photograph; the message says why."""
+
+
+def find(folder: Path) -> list[Source]:
+    """Image files below a folder, sorted by name; hidden files and folders are passed over.
+
+    Raises:
+        FileNotFoundError: the folder does not exist.
+        ValueError: it holds no file with an image's suffix.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder; name the folder of your photographs")
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
+    if not found:
+        raise ValueError(f"{folder} holds no photographs (looked for {', '.join(SUFFIXES)})")
+    return [Source(path.relative_to(folder).as_posix(), path) for path in found]
+
+
+def decode(path: Path, shorter_edge_px: int) -> np.ndarray:
+    """Read a file as RGB, upright, at the chosen shorter edge.
+
+    EXIF orientation is applied; grey, palette, CMYK and 16-bit images become 8-bit RGB; what is
+    transparent lies on white; of an animation the first frame is taken.
+
+    Args:
+        path: an image file.
+        shorter_edge_px: of the result; the longer edge keeps the aspect. Lanczos, both ways.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        UnreadableImage: not an image, truncated, under 16 px or over 179 million pixels, or more
+            than eight times as long as wide.
+    """
+    try:
+        with Image.open(path) as image:
+            _check_size(*image.size)
+            image.draft("RGB", (2 * shorter_edge_px, 2 * shorter_edge_px))
+            return np.asarray(_resize(_to_rgb(ImageOps.exif_transpose(image)), shorter_edge_px))
+    except (UnreadableImage, MemoryError):
+        raise
+    except Image.DecompressionBombError:
+        raise UnreadableImage(f"too large: over {LARGEST_PIXELS} pixels") from None
+    except FileNotFoundError:
+        raise UnreadableImage("missing") from None
+    except Exception as error:  # Pillow's decoders raise many kinds for broken files
+        raise UnreadableImage(f"unreadable: {str(error) or type(error).__name__}") from error
+
+
+def _check_size(width: int, height: int) -> None:
+    if min(width, height) < SMALLEST_EDGE_PX:
+        raise UnreadableImage(f"too small: {width} × {height} px, need {SMALLEST_EDGE_PX} a side")
+    if max(width, height) > LARGEST_ASPECT * min(width, height):
+        raise UnreadableImage(f"too long: {width} × {height} px, at most {LARGEST_ASPECT:g} : 1")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        top = 65535.0 if values.max(initial=0) > 255 else 255.0
+        image = Image.fromarray(np.clip(values * (255.0 / top) + 0.5, 0, 255).astype(np.uint8))
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def _resize(image: Image.Image, shorter_edge_px: int) -> Image.Image:
+    width, height = image.size
+    scale = shorter_edge_px / min(width, height)
+    size = (max(shorter_edge_px, round(width * scale)), max(shorter_edge_px, round(height * scale)))
+    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Photographs in memory or mapped from disk.
+
+    Attributes:
+        name: of the data, as records call it.
+        sha256: of the source files, their splits and the packing; names the data in records.
+        pixels: uint8 (bytes,), all photographs as (H, W, 3) one after another, on any device.
+        offsets, heights, widths: int64 (N,) on the CPU.
+        names: of the N photographs.
+        problems: (name, what was wrong) of the files left out.
+    """
+
+    name: str
+    sha256: str
+    pixels: Tensor
+    offsets: Tensor
+    heights: Tensor
+    widths: Tensor
+    names: tuple[str, ...]
+    problems: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def to(self, device: torch.device | str) -> "Pack":
+        """The same photographs with the pixels on a device."""
+        return Pack(**{**self.__dict__, "pixels": self.pixels.to(device)})
+
+    def crop(self, index: Tensor, top: Tensor, left: Tensor, size_px: int, flip: Tensor) -> Tensor:
+        """Cut square patches, all in one gather on the pixels' device.
+
+        Args:
+            index, top, left: int64 (N,) photographs and upper left corners in pixels.
+            size_px: side S of the patches.
+            flip: bool (N,), mirror left and right.
+
+        Returns:
+            uint8 (N, 3, S, S), channels last.
+        """
+        device = self.pixels.device
+        row_bytes = 3 * size_px
+        y = top[:, None] + torch.arange(size_px)
+        starts = self.offsets[index, None] + 3 * (y * self.widths[index, None] + left[:, None])
+        # every start of a row as a view of the bytes: one indexed copy, nothing materialised
+        rows = self.pixels.as_strided((len(self.pixels) - row_bytes + 1, row_bytes), (1, 1))
+        patches = rows[starts.flatten().to(device)].view(-1, size_px, size_px, 3).permute(0, 3, 1, 2)
+        if flip.any():
+            patches = torch.where(flip.to(device)[:, None, None, None], patches.flip(3), patches)
+        return patches
+
+    def random_crops(self, index: Tensor, size_px: int, generator: Generator) -> Tensor:
+        """Patches at random places, half of them mirrored; draws come from a CPU generator.
+
+        Args:
+            index: int64 (N,) photographs.
+
+        Returns:
+            uint8 (N, 3, S, S).
+        """
+        draws = torch.rand(3, len(index), generator=generator, dtype=torch.float64)
+        top = (draws[0] * (self.heights[index] - size_px + 1)).long()
+        left = (draws[1] * (self.widths[index] - size_px + 1)).long()
+        return self.crop(index, top, left, size_px, draws[2] < 0.5)
+
+    def center_crops(self, index: Tensor, size_px: int) -> Tensor:
+        """Central patches, uint8 (N, 3, S, S): what is seen at test time."""
+        top = (self.heights[index] - size_px) // 2
+        left = (self.widths[index] - size_px) // 2
+        return self.crop(index, top, left, size_px, torch.zeros(len(index), dtype=torch.bool))
+
+
+def pack(
+    sources: Iterable[Source],
+    target: Path,
+    shorter_edge_px: int,
+    name: str,
+    workers: int | None = None,
+) -> Path:
+    """Decode photographs once into a pack. An interrupted call goes on where it stopped.
+
+    Args:
+        sources: what to pack, in this order.
+        target: folder of the pack; a finished pack of the same sources is left as it is.
+        shorter_edge_px: of the packed photographs.
+        name: of the data, as records call it.
+        workers: decoding threads; default the processors there are.
+
+    Returns:
+        target.
+
+    Raises:
+        ValueError: no source could be read; the message lists the first problems.
+        OSError: the disk is full; what was packed stays and the next call goes on.
+    """
+    sources, target = list(sources), Path(target)
+    if shorter_edge_px < SMALLEST_EDGE_PX:
+        raise ValueError(f"shorter_edge_px must be at least {SMALLEST_EDGE_PX}")
+    listed = files.digest([_fingerprint(source) for source in sources])
+    settings = {"name": name, "shorter_edge_px": shorter_edge_px, "listed": listed}
+    if (target / "pack.json").exists():
+        if files.read_json(target / "pack.json").get("settings") == settings:
+            return target
+        shutil.rmtree(target)
+    work = target.with_name(f".{target.name}.partial")
+    if work.exists() and (
+        not (work / "settings.json").exists()
+        or files.read_json(work / "settings.json") != settings
+    ):
+        shutil.rmtree(work)
+    work.mkdir(parents=True, exist_ok=True)
+    files.write_json(work / "settings.json", settings)
+    rows, offset = _resume(work)
+    done = {row["file"] for row in rows}
+
+    def read(source: Source) -> tuple[dict, np.ndarray | None]:
+        row = dict.fromkeys(COLUMNS, "") | {"file": source.name, "split": source.split}
+        try:
+            row["sha256"] = files.sha256(source.path)
+            pixels = decode(source.path, shorter_edge_px)
+        except (UnreadableImage, OSError) as error:
+            return row | {"problem": " ".join(str(error).split())}, None
+        return row | {"height": pixels.shape[0], "width": pixels.shape[1]}, pixels
+
+    waiting = [source for source in sources if source.name not in done]
+    try:
+        with (
+            open(work / "pixels.bin", "ab") as binary,
+            open(work / "manifest.csv", "a", newline="", encoding="utf-8") as manifest,
+        ):
+            writer = csv.DictWriter(manifest, COLUMNS, lineterminator="\n")
+            if not rows:
+                writer.writeheader()
+            results = _in_order(read, waiting, workers or os.cpu_count() or 1)
+            for row, pixels in progress.bar(
+                results, total=len(sources), initial=len(rows), unit="photo", label=f"pack {name}"
+            ):
+                if pixels is not None:
+                    row["offset"] = offset
+                    pixels.tofile(binary)
+                    offset += pixels.size
+                binary.flush()
+                writer.writerow(row)
+                manifest.flush()
+                rows.append(row)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"could not pack into {work}: {error.strerror}; {len(rows)} of {len(sources)} "
+            "photographs are kept, free some space and run the same command again",
+        ) from error
+    good = [row for row in rows if not row["problem"]]
+    if not good:
+        first = "; ".join(f"{row['file']}: {row['problem']}" for row in rows[:5])
+        raise ValueError(f"none of {len(rows)} files of {name} is a usable photograph: {first}")
+    content = [[row["file"], row["sha256"], row["split"]] for row in good]
+    files.write_json(
+        work / "pack.json",
+        {
+            "settings": settings,
+            "name": name,
+            "photographs": len(good),
+            "left_out": len(rows) - len(good),
+            "sha256": files.digest({"files": content, "shorter_edge_px": shorter_edge_px}),
+        },
+    )
+    os.replace(work, target)
+    return target
+
+
+def _fingerprint(source: Source) -> list:
+    """What tells cheaply that a file is still the one that was packed."""
+    try:
+        status = source.path.stat()
+    except OSError:
+        return [source.name, source.split]
+    return [source.name, source.split, status.st_size, status.st_mtime_ns]
+
+
+def _in_order(function, items: list, workers: int) -> Iterator:
+    """Map in threads, results in order, few in memory at once."""
+    with ThreadPoolExecutor(workers) as pool:
+        queue: deque = deque()
+        for item in items:
+            queue.append(pool.submit(function, item))
+            if len(queue) > 4 * workers:
+                yield queue.popleft().result()
+        while queue:
+            yield queue.popleft().result()
+
+
+def _resume(work: Path) -> tuple[list[dict], int]:
+    """Rows that an interrupted call finished, and the bytes they fill; cuts off what is torn."""
+    manifest, binary = work / "manifest.csv", work / "pixels.bin"
+    if not manifest.exists():
+        binary.unlink(missing_ok=True)
+        return [], 0
+    text = manifest.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]  # a killed process leaves half a line
+    rows = list(csv.DictReader(whole.splitlines()))
+    offset = max(
+        (int(r["offset"]) + 3 * int(r["height"]) * int(r["width"]) for r in rows if not r["problem"]),
+        default=0,
+    )
+    size = binary.stat().st_size if binary.exists() else 0
+    if size < offset or not whole:
+        manifest.unlink()
+        binary.unlink(missing_ok=True)
+        return [], 0
+    files.write_bytes(manifest, whole.encode())
+    os.truncate(binary, offset)
+    return rows, offset
+
+
+def load(target: Path, split: str | None = None) -> Pack:
+    """Open a pack, mapped from disk.
+
+    Args:
+        target: a folder that `pack` made.
+        split: only photographs of that split; None for all.
+
+    Raises:
+        FileNotFoundError: there is no finished pack.
+        ValueError: the files do not fit together, or the split is empty; names file and line.
+    """
+    target = Path(target)
+    if not (target / "pack.json").exists():
+        raise FileNotFoundError(f"{target} is not a finished pack; make it with `aesthlib data pack`")
+    header = files.read_json(target / "pack.json")
+    manifest = target / "manifest.csv"
+    size = (target / "pixels.bin").stat().st_size
+    rows, problems = [], []
+    with open(manifest, newline="", encoding="utf-8") as file:
+        for line, row in enumerate(csv.DictReader(file), start=2):
+            if row["problem"]:
+                problems.append((row["file"], row["problem"]))
+                continue
+            try:
+                shape = [int(row[key]) for key in ("offset", "height", "width")]
+            except (TypeError, ValueError):
+                raise ValueError(f"{manifest}, line {line}: offset, height and width must be "
+                                 "whole numbers; pack the photographs again") from None
+            if shape[0] + 3 * shape[1] * shape[2] > size:
+                raise ValueError(f"{manifest}, line {line}: {row['file']} lies beyond the end of "
+                                 "pixels.bin; pack the photographs again")
+            if split is None or row["split"] == split:
+                rows.append((row["file"], *shape))
+    if not rows:
+        raise ValueError(f"{target} holds no photograph of split {split!r}")
+    pixels = torch.from_file(str(target / "pixels.bin"), shared=False, size=size, dtype=torch.uint8)
+    names, *shape = zip(*rows, strict=True)
+    offsets, heights, widths = (torch.tensor(values, dtype=torch.int64) for values in shape)
+    digest = header["sha256"] if split is None else files.digest([header["sha256"], split])
+    return Pack(header["name"], digest, pixels, offsets, heights, widths, names, tuple(problems))

@@ -1,0 +1,120 @@
+"""The paper's task: which degradation was applied, and that a stronger one lies further away."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from .. import losses, ops
+from ..models import LAYERS
+from . import Measures
+
+
+class Degradation(nn.Module):
+    """Equations 1 to 3 on seven versions of each patch; head: average pool, one linear layer."""
+
+    trains = True
+
+    @dataclass(frozen=True)
+    class Options:
+        """What the task can be told.
+
+        Attributes:
+            preset: levels, "paper" or "calibrated".
+            operations: names of those drawn; all ten by default.
+            operations_per_patch: three in the paper, both levels of each.
+            noise_units, shuffle_block_px, shuffle: see `ops.Reading`.
+            use_degradation: whether eq. 1 is in the loss.
+            lambda_triplet: λ of eq. 3; 0 leaves eq. 2 out. Paper: 0.02.
+            triplet_from_epoch: the triplet loss enters after that many epochs. Paper: 30.
+            entropy_alpha: α of the entropy weight; 0 gives every patch weight 1. Paper: 5/3.
+            entropy_from_epoch: the weight enters after that many epochs ("several" in the paper).
+        """
+
+        preset: str = "paper"
+        operations: tuple[str, ...] = ops.NAMES
+        operations_per_patch: int = 3
+        noise_units: str = "standardized"
+        shuffle_block_px: int = 8
+        shuffle: str = "within"
+        use_degradation: bool = True
+        lambda_triplet: float = 0.02
+        triplet_from_epoch: int = 30
+        entropy_alpha: float = 5 / 3
+        entropy_from_epoch: int = 5
+
+        def __post_init__(self):
+            for name in self.operations:
+                ops.operation(name)
+            if self.preset not in ops.PRESETS:
+                raise ValueError(f"preset must be one of {', '.join(ops.PRESETS)}, got {self.preset!r}")
+            if not 1 <= self.operations_per_patch <= len(self.operations):
+                raise ValueError(
+                    f"operations_per_patch must lie in [1, {len(self.operations)}], "
+                    f"got {self.operations_per_patch}"
+                )
+            for name in ("lambda_triplet", "triplet_from_epoch", "entropy_alpha",
+                         "entropy_from_epoch"):  # fmt: skip
+                if getattr(self, name) < 0:
+                    raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+
+    def __init__(self, backbone: nn.Module, options: Options, seed: int):
+        super().__init__()
+        self.options = options
+        self.reading = ops.Reading(options.noise_units, options.shuffle_block_px, options.shuffle)
+        features = backbone.channels[LAYERS[-1]]
+        with torch.random.fork_rng(devices=[]):
+            self.head = nn.Linear(features, len(ops.CLASSES))
+        generator = torch.Generator().manual_seed(seed)
+        nn.init.normal_(self.head.weight, std=features**-0.5, generator=generator)
+        nn.init.zeros_(self.head.bias)
+
+    def step(
+        self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
+    ) -> tuple[Tensor, Measures]:
+        """Loss of a batch of patches.
+
+        Args:
+            photographs: uint8 (N, 3, S, S).
+            generator: on the CPU.
+            epoch: from 0; tells what is switched on.
+
+        Returns:
+            float () loss, and sums of: loss, accuracy over versions, weight, triplet.
+        """
+        options = self.options
+        plan = ops.draw(len(photographs), generator, options.operations, options.operations_per_patch)
+        versions = ops.degrade(photographs, plan, generator, options.preset, self.reading)
+        device = photographs.device
+        labels = plan.labels.to(device, non_blocking=True)  # (N, V)
+        ordered = plan.ordered.to(device, non_blocking=True)  # (N, K)
+
+        pooled = backbone(versions.flatten(0, 1))[LAYERS[-1]].mean((2, 3))
+        logits = self.head(pooled).float().unflatten(0, labels.shape)  # (N, V, 22)
+        h = F.normalize(pooled.float(), dim=1).unflatten(0, labels.shape)  # (N, V, D)
+
+        degradation = losses.degradation_loss(logits, labels)
+        pairs = h[:, 1:].unflatten(1, (-1, 2))  # (N, K, 2, D)
+        triplet = losses.triplet_loss(h[:, :1], pairs[:, :, 0], pairs[:, :, 1])
+        weight = torch.ones_like(degradation)
+        if options.entropy_alpha and epoch >= options.entropy_from_epoch:
+            weight = losses.entropy_weight(logits, options.entropy_alpha)
+        loss = losses.total_loss(
+            degradation * options.use_degradation,
+            triplet,
+            ordered,
+            weight,
+            options.lambda_triplet if epoch >= options.triplet_from_epoch else 0.0,
+        )
+        versions_seen, triplets_seen = float(labels.numel()), float(plan.ordered.sum())
+        correct = logits.argmax(-1) == labels
+        return loss, Measures(
+            labels.numel(),
+            {
+                "cross_entropy": (degradation.detach().sum(), versions_seen),
+                "accuracy": (correct.sum(), versions_seen),
+                "triplet": ((ordered * triplet.detach()).sum(), triplets_seen),
+                "entropy_weight": (weight.sum(), versions_seen),
+            },
+        )

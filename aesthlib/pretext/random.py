@@ -1,0 +1,31 @@
+"""No pretext task: random weights, with batch-norm statistics of the training photographs."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+
+from . import Measures
+
+
+class Random(nn.Module):
+    """Row "Without pretext" of Table 2. One pass estimates the statistics, no weight moves."""
+
+    trains = False
+
+    @dataclass(frozen=True)
+    class Options:
+        """Nothing to set."""
+
+    def __init__(self, backbone: nn.Module, options: Options, seed: int):
+        super().__init__()
+        for module in backbone.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = None  # a plain average over the pass
+
+    @torch.no_grad()
+    def step(
+        self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
+    ) -> tuple[Tensor, Measures]:
+        backbone(photographs)
+        return torch.zeros((), device=photographs.device), Measures(len(photographs))

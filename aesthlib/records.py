@@ -1,0 +1,240 @@
+"""Result records and checkpoints: the only place that reads and writes them.
+
+A record is a JSON file that says how a number came about. A run is named by the hash of its
+experiment, scale, resolved config and data, so that asking twice computes once. Checkpoints are
+safetensors beside a JSON header with their hash; nothing is ever unpickled.
+"""
+
+import dataclasses
+import platform
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from . import __version__, files
+
+PUBLISHED = Path(__file__).resolve().parents[1] / "book" / "results"  # committed with the project
+COLUMNS = (
+    "experiment", "method", "dataset", "layer", "metric", "value", "low", "high", "n", "seed",
+    "scale", "run_id", "minutes",
+)  # fmt: skip
+KEYS = (
+    "run_id", "experiment", "method", "scale", "seed", "config", "data", "environment", "minutes",
+    "checkpoint_sha256", "metrics", "history",
+)  # fmt: skip
+
+
+class RecordMissing(LookupError):
+    """A record is not in the store, and the store may not compute it."""
+
+
+def run_id(experiment: str, scale: str, config: dict, data: list[str]) -> str:
+    """Sixteen hexadecimal digits that name a run: same question, same name."""
+    return files.digest(
+        {"experiment": experiment, "scale": scale, "config": config, "data": data}
+    )[:16]
+
+
+def resolved(config) -> dict:
+    """A dataclass as plain JSON values, nested ones included."""
+    return _plain(dataclasses.asdict(config))
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+@cache
+def code_sha256() -> str:
+    """Hash of the package's own source files: the code version in records."""
+    root = Path(__file__).parent
+    sources = sorted(root.rglob("*.py"))
+    return files.digest([[path.relative_to(root).as_posix(), files.sha256(path)] for path in sources])
+
+
+def environment(device: str, precision: str = "fp32") -> dict:
+    """What a number was computed with: versions, device, threads, precision."""
+    import numpy
+    import torch
+    import torchvision
+
+    kind = torch.device(device).type
+    return {
+        "aesthlib": __version__,
+        "code_sha256": code_sha256(),
+        "python": platform.python_version(),
+        "torch": torch.__version__.split("+")[0],
+        "torchvision": torchvision.__version__.split("+")[0],
+        "numpy": numpy.__version__,
+        "device": torch.cuda.get_device_name(device) if kind == "cuda" else f"CPU ({platform.machine()}"
+        f", {torch.backends.cpu.get_cpu_capability()})",
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+    }
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of records and of what belongs to them.
+
+    Attributes:
+        root: the folder.
+        compute: whether a missing record may be computed; False makes it an error.
+    """
+
+    root: Path
+    compute: bool = True
+
+    def path(self, *parts: str) -> Path:
+        """A path inside the store: records, checkpoints, features, packs, data, logs."""
+        return Path(self.root).joinpath(*parts)
+
+    def find(self, name: str) -> dict | None:
+        """The record of a run, or None.
+
+        Raises:
+            RecordMissing: there is none and the store may not compute.
+            ValueError: the file is not a record of that run.
+        """
+        path = self.path("records", f"{name}.json")
+        if path.exists():
+            return read(path)
+        if not self.compute:
+            raise RecordMissing(
+                f"no record {path}, and this run may only load: compute it first, without "
+                "--load-only, with the data at hand"
+            )
+        return None
+
+    def write(self, record: dict) -> dict:
+        """Put a record into the store and return it."""
+        check(record, "record")
+        files.write_json(self.path("records", f"{record['run_id']}.json"), record)
+        return record
+
+    def identity(self, name: str, shorter_edge_px: int, pack: Path | None) -> dict:
+        """Name, hash and counts of packed photographs, remembered beside the records.
+
+        Args:
+            name: of the data.
+            shorter_edge_px: of the pack.
+            pack: folder of the pack; None looks up what was remembered.
+
+        Raises:
+            RecordMissing: nothing is remembered and there is no pack.
+        """
+        path = self.path("data", f"{name}-{shorter_edge_px}.json")
+        if pack is not None:
+            header = files.read_json(pack / "pack.json")
+            known = {key: header[key] for key in ("name", "sha256", "photographs", "left_out")}
+            if not path.exists() or files.read_json(path) != known:
+                files.write_json(path, known)
+            return known
+        if not path.exists():
+            raise RecordMissing(
+                f"the photographs {name!r} are not at hand and no record knows them ({path}): name "
+                "their folder with --data-root"
+            )
+        return files.read_json(path)
+
+    def all(self) -> list[dict]:
+        """Every record, sorted by file name. Raises ValueError naming a file that is none."""
+        return [read(path) for path in sorted(self.path("records").glob("*.json"))]
+
+
+def check(record: dict, where: str) -> None:
+    """Raise ValueError, naming where and the key, unless the record is complete."""
+    missing = [key for key in KEYS if key not in record]
+    if missing:
+        raise ValueError(f"{where}: not a result record, missing {', '.join(missing)}")
+    for index, metric in enumerate(record["metrics"]):
+        absent = {"dataset", "layer", "metric", "value", "n"} - set(metric)
+        if absent:
+            raise ValueError(f"{where}: metrics[{index}] lacks {', '.join(sorted(absent))}")
+
+
+def read(path: Path) -> dict:
+    """Read a record. Raises ValueError naming the file if it is broken or under a wrong name."""
+    record = files.read_json(path)
+    if not isinstance(record, dict):
+        raise ValueError(f"{path}: not a result record")
+    check(record, str(path))
+    if record["run_id"] != Path(path).stem:
+        raise ValueError(f"{path}: holds run {record['run_id']}, not {Path(path).stem}")
+    return record
+
+
+def load(root: Path | str | None = None):
+    """All records as a pandas DataFrame, a row a metric.
+
+    Args:
+        root: of a store; default the records published with the project.
+
+    Returns:
+        DataFrame with columns experiment, method, dataset, layer, metric, value, low and high (95 %
+        interval, NaN where none), n, seed, scale, run_id, minutes; sorted by these.
+
+    Raises:
+        ValueError: a file in the store is not a record; names it.
+    """
+    import pandas as pd
+
+    rows = []
+    for record in Store(Path(root) if root else PUBLISHED).all():
+        common = {key: record[key] for key in COLUMNS if key in record}
+        rows += [{"low": None, "high": None} | common | metric for metric in record["metrics"]]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = frame.astype({key: "float64" for key in ("value", "low", "high", "minutes")})
+    return frame.sort_values(list(COLUMNS)).reset_index(drop=True)
+
+
+def save_checkpoint(folder: Path, tensors: dict, header: dict) -> str:
+    """Write tensors, then the header that names them; a kill at any moment leaves a whole pair.
+
+    Args:
+        folder: of the run.
+        tensors: by name.
+        header: JSON values; `epoch` names the file.
+
+    Returns:
+        SHA-256 of the tensors' file.
+    """
+    from safetensors.torch import save
+
+    folder = Path(folder)
+    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    target = folder / f"epoch-{header['epoch']:04d}.safetensors"
+    files.write_bytes(target, content)
+    sha256 = files.sha256(target)
+    files.write_json(folder / "checkpoint.json", {**header, "file": target.name, "sha256": sha256})
+    for old in folder.glob("epoch-*.safetensors"):
+        if old != target:
+            old.unlink()
+    return sha256
+
+
+def load_checkpoint(folder: Path) -> tuple[dict, dict] | None:
+    """Tensors by name and the header of a run's last checkpoint, or None if there is none.
+
+    Raises:
+        ValueError: the header is broken, or the tensors are missing or not those it names.
+    """
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    if not (folder / "checkpoint.json").exists():
+        return None
+    header = files.read_json(folder / "checkpoint.json")
+    try:
+        path = folder / Path(header["file"]).name
+        expected = header["sha256"]
+    except (TypeError, KeyError):
+        raise ValueError(f"{folder / 'checkpoint.json'}: not the header of a checkpoint") from None
+    if not path.exists() or files.sha256(path) != expected:
+        raise ValueError(
+            f"{path} is missing or not the file that checkpoint.json names (SHA-256 differs): "
+            f"restore it, or delete {folder} to train again"
+        )
+    return load_file(path), header

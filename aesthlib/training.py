@@ -1,0 +1,273 @@
+"""The pretraining loop: one for every task, CPU and CUDA alike, resumed exactly."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from . import files, models, pretext, progress, records
+from .data.photographs import Pack
+
+REPORT_SECONDS = 2.0  # between updates of the progress line; each waits for the device
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """What a pretraining run is. Defaults are the paper's, or our reading where it is silent.
+
+    Attributes:
+        method: a pretext task, see `pretext.TASKS`.
+        backbone: "alexnet" or "resnet18".
+        size_px: side of the patches.
+        shorter_edge_px: of the packed photographs.
+        epochs: passes over the photographs (not stated in the paper, more than 30).
+        crops_per_photograph: patches of each photograph in an epoch.
+        batch_size: patches a step.
+        learning_rate, learning_rate_drop, drop_every_epochs: 0.1, times 0.2 every 10 epochs.
+        momentum: Nesterov's.
+        weight_decay: on all parameters.
+        precision: "fp32", "bf16" (autocast) or "auto": bf16 where the device is fast at it.
+        seed: of the weights, the crops and the draws.
+        options: of the task, see its `Options`; None for its defaults.
+    """
+
+    method: str = "degradation"
+    backbone: str = "alexnet"
+    size_px: int = 227
+    shorter_edge_px: int = 256
+    epochs: int = 60
+    crops_per_photograph: int = 1
+    batch_size: int = 64
+    learning_rate: float = 0.1
+    learning_rate_drop: float = 0.2
+    drop_every_epochs: int = 10
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    precision: str = "auto"
+    seed: int = 0
+    options: object = None
+
+    def __post_init__(self):
+        task = pretext.task(self.method)
+        if self.options is None:
+            object.__setattr__(self, "options", task.Options())
+        elif not isinstance(self.options, task.Options):
+            raise ValueError(f"options must be {self.method}'s Options, got {self.options!r}")
+        if self.backbone not in models.BACKBONES:
+            raise ValueError(f"backbone must be one of {', '.join(models.BACKBONES)}, "
+                             f"got {self.backbone!r}")
+        smallest = models.SMALLEST_PX[self.backbone]
+        if not smallest <= self.size_px <= self.shorter_edge_px:
+            raise ValueError(f"size_px must lie in [{smallest}, shorter_edge_px = "
+                             f"{self.shorter_edge_px}] for {self.backbone}, got {self.size_px}")
+        for name in ("epochs", "crops_per_photograph", "drop_every_epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.batch_size < 2:
+            raise ValueError(f"batch_size must be at least 2, got {self.batch_size}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        if self.precision not in ("auto", "bf16", "fp32"):
+            raise ValueError(f"precision must be auto, bf16 or fp32, got {self.precision!r}")
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Learning rate of an epoch, from 0."""
+        return self.learning_rate * self.learning_rate_drop ** (epoch // self.drop_every_epochs)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run leaves: its history, a dict an epoch, and its checkpoint."""
+
+    history: tuple[dict, ...]
+    checkpoint_sha256: str
+    precision: str
+    minutes: float = field(compare=False)
+
+
+def choose_device(name: str = "auto") -> str:
+    """"cuda" where there is one, else "cpu"; a named device is checked.
+
+    Raises:
+        ValueError: the device is not there.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {name!r} is not available: {error}") from error
+    return name
+
+
+def choose_precision(precision: str, device: str) -> str:
+    """Resolve "auto": bf16 on CUDA and on CPUs with AMX or AVX-512 bf16, else fp32."""
+    if precision != "auto":
+        return precision
+    if torch.device(device).type == "cuda":
+        return "bf16"
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    fast = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+    return "bf16" if fast else "fp32"
+
+
+def epoch_generator(seed: int, epoch: int) -> torch.Generator:
+    """The CPU generator of an epoch: resuming needs no saved generator state."""
+    return torch.Generator().manual_seed(int(files.digest([seed, epoch])[:15], 16))
+
+
+def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: str) -> Outcome:
+    """Train, or go on from the last checkpoint in folder; the result is the same.
+
+    Args:
+        config: the run.
+        photographs: packed at config.shorter_edge_px.
+        folder: of the checkpoints, one after every epoch.
+        device: "cpu" or "cuda".
+
+    Raises:
+        ValueError: the checkpoint in folder is of another config or data, or was altered.
+        FloatingPointError: the loss is no longer finite; the last checkpoint is kept.
+        OSError: the disk is full; the last checkpoint is kept.
+    """
+    backbone = models.build(config.backbone, config.seed)
+    task = pretext.task(config.method)(backbone, config.options, config.seed)
+    model = nn.ModuleDict({"backbone": backbone, "task": task})
+    model.to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        nesterov=config.momentum > 0,
+        weight_decay=config.weight_decay,
+    )
+    if torch.device(device).type == "cuda":
+        photographs = photographs.to(device)
+    precision = choose_precision(config.precision, device)
+    epochs = config.epochs if task.trains else 1
+    identity = {"config": records.resolved(config), "data": photographs.sha256}
+    history, sha256 = _resume(folder, identity, model, optimizer)
+
+    count = len(photographs) * config.crops_per_photograph
+    batch = min(config.batch_size, count)
+    steps = count // batch
+    line = progress.bar(
+        total=epochs * steps * batch, initial=len(history) * steps * batch, unit="patch",
+        label=f"{config.method} seed {config.seed}",
+    )  # fmt: skip
+    for epoch in range(len(history), epochs):
+        started = reported = time.perf_counter()
+        generator = epoch_generator(config.seed, epoch)
+        order = torch.randperm(count, generator=generator) % len(photographs)
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate_at(epoch)
+        model.train()
+        sums, images = {}, 0
+        for step in range(steps):
+            index = order[step * batch : (step + 1) * batch]
+            patches = photographs.random_crops(index, config.size_px, generator)
+            with torch.autocast(torch.device(device).type, torch.bfloat16, precision == "bf16"):
+                loss, measures = task.step(backbone, patches, generator, epoch)
+            if task.trains:
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+            images += measures.images
+            for name, (total, per) in {**measures.sums, "loss": (loss.detach(), 1.0)}.items():
+                before = sums.get(name, (0.0, 0.0))
+                sums[name] = (before[0] + total, before[1] + per)
+            line.update(len(index))
+            now = time.perf_counter()
+            if now - reported > REPORT_SECONDS:
+                reported = now
+                means = _means(sums)
+                line.set_postfix_str(
+                    f"epoch {epoch + 1}/{epochs}, loss {means['loss']:.3f}, "
+                    f"accuracy {means.get('accuracy', 0):.1%}, {images / (now - started):.0f} images/s"
+                )
+        means = _means(sums)
+        if means["loss"] != means["loss"] or abs(means["loss"]) == float("inf"):
+            raise FloatingPointError(
+                f"the loss is not finite after epoch {epoch + 1} of {config.method}; the checkpoint "
+                f"of epoch {epoch} is kept in {folder}: try a smaller learning_rate"
+            )
+        history.append(
+            {
+                "epoch": epoch + 1,
+                **means,
+                "learning_rate": config.learning_rate_at(epoch),
+                "images": images,
+                "seconds": round(time.perf_counter() - started, 3),
+            }
+        )
+        sha256 = _save(folder, identity, model, optimizer, history)
+    line.close()
+    minutes = sum(row["seconds"] for row in history) / 60
+    return Outcome(tuple(history), sha256, precision, minutes)
+
+
+def load_backbone(folder: Path, name: str, device: str) -> nn.Module:
+    """The frozen backbone of a run, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: folder holds no checkpoint.
+        ValueError: the checkpoint was altered or is of another backbone.
+    """
+    loaded = records.load_checkpoint(folder)
+    if loaded is None:
+        raise FileNotFoundError(f"{folder} holds no checkpoint")
+    tensors, header = loaded
+    if header["config"]["backbone"] != name:
+        raise ValueError(f"{folder} holds {header['config']['backbone']}, not {name}")
+    backbone = models.build(name, seed=0)
+    prefix = "model.backbone."
+    backbone.load_state_dict(
+        {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+    )
+    return backbone.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+def _means(sums: dict) -> dict[str, float]:
+    """Quotients of the sums; waits for the device."""
+    return {name: float(total) / per if per else 0.0 for name, (total, per) in sums.items()}
+
+
+def _save(folder, identity, model, optimizer, history) -> str:
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        momentum = optimizer.state.get(parameter, {}).get("momentum_buffer")
+        if momentum is not None:
+            tensors[f"momentum.{name}"] = momentum
+    header = {**identity, "epoch": len(history), "history": history}
+    return records.save_checkpoint(folder, tensors, header)
+
+
+def _resume(folder, identity, model, optimizer) -> tuple[list[dict], str]:
+    loaded = records.load_checkpoint(folder)
+    if loaded is None:
+        return [], ""
+    tensors, header = loaded
+    for key, value in identity.items():
+        if header.get(key) != value:
+            detail = key
+            if key == "config":
+                stored = header.get(key) or {}
+                detail = ", ".join(
+                    f"{k} is {stored.get(k)!r} there and {v!r} here"
+                    for k, v in value.items()
+                    if stored.get(k) != v
+                )
+            raise ValueError(
+                f"{folder} holds the checkpoint of another run ({detail}): use another folder, or "
+                "delete it to train again"
+            )
+    model.load_state_dict(
+        {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    )
+    for name, parameter in model.named_parameters():
+        if f"momentum.{name}" in tensors:
+            buffer = torch.empty_like(parameter).copy_(tensors[f"momentum.{name}"])
+            optimizer.state[parameter]["momentum_buffer"] = buffer
+    return list(header["history"]), header["sha256"]
