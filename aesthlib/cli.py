@@ -1,0 +1,247 @@
+"""The command line: aesthlib pretrain | probe | study | data.
+
+Options carry the names of the notebooks' parameters and of the config classes' fields. Rooms that
+need torch are imported by the command that uses them.
+"""
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+from . import __version__
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command. Returns 0, or 1 after one line that says what went wrong and what to do."""
+    arguments = sys.argv[1:] if argv is None else argv
+    parser = _parser(arguments[0] if arguments else "")
+    given = parser.parse_args(arguments)
+    try:
+        given.run(given)
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, LookupError, ArithmeticError, RuntimeError) as error:
+        print(f"aesthlib {arguments[0]}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aesthlib",
+        description="Self-supervised image aesthetics: pretrain on photographs without labels, judge "
+        "the frozen features by linear probes, run the study's notebooks.",
+        epilog="`aesthlib COMMAND --help` lists a command's options and their defaults.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"aesthlib {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, line, build in (
+        ("pretrain", "train a backbone on a folder of photographs", _pretrain_options),
+        ("probe", "judge a trained backbone on a benchmark with ratings", _probe_options),
+        ("study", "run the notebooks of a scale and put them into the book", _study_options),
+        ("data", "pack photographs and show what is in a pack", _data_options),
+    ):
+        child = commands.add_parser(
+            name, help=line, description=line[0].upper() + line[1:] + ".", allow_abbrev=False,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )  # fmt: skip
+        if command == name:
+            build(child)
+    return parser
+
+
+def _store_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", default="runs", help="folder of records, checkpoints, features")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
+
+def _field_options(parser: argparse.ArgumentParser, config, skip: tuple[str, ...] = ()) -> None:
+    """An option for every field of a dataclass, its help taken from the class's docstring."""
+    for item in dataclasses.fields(config):
+        if item.name in skip:
+            continue
+        default = item.default
+        kind = type(default)
+        flag = f"--{item.name.replace('_', '-')}"
+        text = _documented(config, item.name)
+        if kind is tuple:
+            parser.add_argument(flag, nargs="+", type=type(default[0]), default=default, help=text)
+        elif kind is bool:
+            parser.add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=default, help=text
+            )
+        else:
+            parser.add_argument(flag, type=kind, default=default, help=text)
+
+
+def _documented(config, name: str) -> str:
+    """The words on a field in the class's "Attributes:"."""
+    block = (config.__doc__ or "").partition("Attributes:")[2]
+    entries, current = {}, ()
+    for line in block.splitlines():
+        text = line.strip()
+        names, colon, words = text.partition(": ")
+        if colon and all(part.isidentifier() for part in names.split(", ")):
+            current = names.split(", ")
+            entries |= dict.fromkeys(current, words)
+        elif text and current:
+            entries |= {key: f"{entries[key]} {text}" for key in current}
+    return entries.get(name, " ").replace("%", "%%") or " "
+
+
+def _taken(config, given: argparse.Namespace, **more):
+    """A dataclass made of the options of its own names."""
+    values = {
+        item.name: getattr(given, item.name)
+        for item in dataclasses.fields(config)
+        if hasattr(given, item.name)
+    }
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return config(**values | more)
+
+
+def _show(record: dict, store: str) -> None:
+    path = Path(store) / "records" / f"{record['run_id']}.json"
+    for row in record["metrics"]:
+        interval = f" [{row['low']:.3f}, {row['high']:.3f}]" if "low" in row else ""
+        place = f"{row['dataset']} {row['layer']}".strip()
+        print(f"{place:18} {row['metric']:18} {row['value']:.3f}{interval}  n={row['n']}")
+    print(f"run {record['run_id']}, record {path}")
+
+
+def _pretrain_options(parser: argparse.ArgumentParser) -> None:
+    from .pretext.degradation import Degradation
+    from .training import PretrainConfig
+
+    parser.add_argument("photographs", type=Path, help="folder of photographs, searched recursively")
+    parser.add_argument("--name", help="of the photographs in records; default the folder's name")
+    _field_options(parser, PretrainConfig, skip=("options",))
+    _field_options(parser.add_argument_group("degradation task"), Degradation.Options)
+    _store_options(parser)
+    parser.set_defaults(run=_pretrain)
+
+
+def _pretrain(given: argparse.Namespace) -> None:
+    from . import pretext, records, study, training
+    from .data import photographs
+
+    options = _taken(pretext.task(given.method).Options, given)
+    config = _taken(training.PretrainConfig, given, options=options)
+    record = study.pretrain_or_load(
+        records.Store(Path(given.store)), "own", config,
+        given.name or given.photographs.resolve().name,
+        lambda: photographs.find(given.photographs), training.choose_device(given.device),
+    )  # fmt: skip
+    _show(record, given.store)
+
+
+def _probe_options(parser: argparse.ArgumentParser) -> None:
+    from .probes import ProbeConfig
+
+    parser.add_argument("pretrained", help="run to judge: its id, printed by pretrain")
+    parser.add_argument("benchmark", help="unseen, oasis or vessel")
+    parser.add_argument("folder", type=Path, nargs="?", help="of the benchmark; unseen needs none")
+    parser.add_argument("--unseen-pairs", type=int, default=24, help="patches a photograph (unseen)")
+    _field_options(parser, ProbeConfig)
+    _store_options(parser)
+    parser.set_defaults(run=_probe)
+
+
+def _probe(given: argparse.Namespace) -> None:
+    from . import probes, records, study, training
+
+    store = records.Store(Path(given.store))
+    path = store.path("records", f"{given.pretrained}.json")
+    if not path.exists():
+        known = ", ".join(r["run_id"] for r in store.all() if r["experiment"] == "pretrain")
+        raise ValueError(f"no run {given.pretrained} in {given.store}; known: {known or 'none'}")
+    if given.folder is None and given.benchmark != "unseen":
+        raise ValueError(f"name the folder of {given.benchmark} behind it")
+    run = records.read(path)
+    record = study.probe_or_load(
+        store, run["scale"], run, given.benchmark, given.folder, _taken(probes.ProbeConfig, given),
+        given.unseen_pairs, training.choose_device(given.device),
+    )  # fmt: skip
+    _show(record, given.store)
+
+
+def _study_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("notebooks", nargs="*", help="names, such as probes or 03_probes; none for all")
+    parser.add_argument("--scale", default="smoke", help="smoke, study or paper")
+    parser.add_argument(
+        "--load-only", action="store_true",
+        help="make the pages from records, never compute; the store is then book/results",
+    )  # fmt: skip
+    parser.add_argument("--data-root", default="", help="folder of the photographs and benchmarks")
+    parser.add_argument(
+        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="a notebook's parameter; names and types are checked before anything runs",
+    )  # fmt: skip
+    parser.add_argument(
+        "--publish", action="store_true", help="then copy the scale's records to book/results"
+    )
+    parser.add_argument("--store", help="folder of records, checkpoints, features; default runs")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.set_defaults(run=_study)
+
+
+def _study(given: argparse.Namespace) -> None:
+    from . import notebooks
+
+    store = given.store or ("book/results" if given.load_only else "runs")
+    parameters = {
+        "scale": given.scale, "store": store, "data_root": given.data_root,
+        "load_only": given.load_only, "device": given.device, **dict(given.parameter),
+    }  # fmt: skip
+    target = Path(notebooks.EXECUTED) / parameters["scale"]
+    pages = notebooks.run(tuple(given.notebooks), parameters, target)
+    print(f"{len(pages)} pages in {target}")
+    if given.publish:
+        from .study import Study
+
+        count = Study(parameters["scale"], store).publish()
+        print(f"{count} records of scale {parameters['scale']} published in book/results")
+
+
+def _data_options(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    pack = actions.add_parser("pack", help="decode a folder once, to uint8 at one shorter edge",
+                              formatter_class=argparse.ArgumentDefaultsHelpFormatter)  # fmt: skip
+    pack.add_argument("folder", type=Path, help="of photographs, searched recursively")
+    pack.add_argument("--name", help="of the photographs in records; default the folder's name")
+    pack.add_argument("--shorter-edge-px", type=int, default=256, help="of the packed photographs")
+    pack.add_argument("--store", default="runs", help="the pack lies in its packs/")
+    pack.set_defaults(run=_pack)
+    show = actions.add_parser("show", help="say what a pack holds and what was left out")
+    show.add_argument("pack", type=Path, help="folder of a pack")
+    show.set_defaults(run=_show_pack)
+
+
+def _pack(given: argparse.Namespace) -> None:
+    from .data import photographs
+
+    name = given.name or given.folder.resolve().name
+    given.pack = photographs.pack(
+        photographs.find(given.folder),
+        Path(given.store) / "packs" / f"{name}-{given.shorter_edge_px}",
+        given.shorter_edge_px,
+        name,
+    )
+    _show_pack(given)
+
+
+def _show_pack(given: argparse.Namespace) -> None:
+    from .data import photographs
+
+    pack = photographs.load(given.pack)
+    print(f"{given.pack}: {len(pack)} photographs, {len(pack.problems)} left out, "
+          f"data {pack.sha256[:16]}")  # fmt: skip
+    for name, problem in pack.problems:
+        print(f"  left out: {name}: {problem}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Summary
+#
+# **Question.** What was run at this scale, what came out, and with what?
+
+# %% tags=["parameters"]
+scale = "smoke"  # smoke, study or paper
+store = "runs"  # folder of the records
+data_root = ""  # folder that holds the scale's photographs and benchmarks; "" for records alone
+load_only = False  # never compute, a missing record is an error
+device = "auto"  # auto, cpu or cuda
+seed = 0  # of weights, crops and draws
+
+# %% tags=["hide-input"]
+import pandas as pd
+from IPython.display import HTML, display
+from myst_nb import glue
+
+from aesthlib import records
+from aesthlib.study import Study
+
+study = Study(scale, store, data_root, load_only, device)
+runs = {method: study.pretrained(method, seed) for method in ("degradation", "random")}
+probed = {
+    (method, benchmark): study.probed(run, benchmark)
+    for method, run in runs.items()
+    for benchmark in study.scale.benchmarks
+}
+
+# %% [markdown]
+# ## Results
+# Linear probes with the exact solver on the layer that the paper uses for its low-data curves,
+# conv3, fixed beforehand. All layers are on the page of the probes.
+
+# %% tags=["hide-input"]
+frame = records.load(store)
+ids = [record["run_id"] for record in probed.values()]
+conv3 = frame[frame.run_id.isin(ids) & (frame.layer == "conv3")]
+entries = conv3.assign(
+    entry=[f"{r.value:.3f} [{r.low:.3f}, {r.high:.3f}], n = {r.n}" for r in conv3.itertuples()]
+)
+display(HTML(entries.pivot(index=["dataset", "metric"], columns="method", values="entry").to_html()))
+
+# %% tags=["remove-cell"]
+for row in conv3.itertuples():
+    value = 100 * row.value if row.metric == "accuracy" else row.value
+    glue(f"{row.dataset}_{row.method}_{row.metric}", float(value), display=False)
+trained = runs["degradation"]
+glue("pretext_accuracy", float(100 * trained["history"][-1]["accuracy"]), display=False)
+glue("photographs", int(trained["data"][0]["photographs"]), display=False)
+glue("epochs", int(trained["config"]["epochs"]), display=False)
+glue("minutes", float(trained["minutes"]), display=False)
+
+# %% [markdown]
+# ## Every record of this scale
+# A row a record: the file of that name in the store holds the resolved config, the data's hash, the
+# code version, the device and all values.
+
+# %% tags=["hide-input"]
+stored = [record for record in records.Store(study.store.root).all() if record["scale"] == scale]
+listed = pd.DataFrame(
+    {
+        "record": record["run_id"],
+        "experiment": record["experiment"],
+        "method": record["method"],
+        "data": ", ".join(data["name"] for data in record["data"]),
+        "seed": record["seed"],
+        "minutes": "" if record["minutes"] is None else f"{record['minutes']:.1f}",
+        "code": record["environment"]["code_sha256"][:8],
+    }
+    for record in sorted(stored, key=lambda record: (record["experiment"], record["run_id"]))
+)
+display(HTML(listed.to_html(index=False)))
+
+# %% [markdown]
+# ## Environment of the pretraining run
+
+# %% tags=["hide-input"]
+display(HTML(pd.Series(runs["degradation"]["environment"], name="value").to_frame().to_html()))
+
+# %% [markdown]
+# ## Re-run
+# ```bash
+# aesthlib study --scale smoke
+# ```
