@@ -67,18 +67,18 @@ def visibility(frame: pd.DataFrame, preset: str) -> Figure:
 
 
 def training_curves(histories: pd.DataFrame, options: dict, chance: float) -> Figure:
-    """Cross-entropy, accuracy, triplet loss and entropy weight by epoch, switch-on points marked.
+    """Cross-entropy, accuracy, triplet loss and entropy by epoch, switch-on points marked.
 
     Args:
-        histories: columns epoch, seed and the four measures.
-        options: of the degradation task, with the switch-on epochs.
+        histories: columns epoch, seed and the four measures; what was not measured is NaN.
+        options: of the degradation task, with the switch-on epochs and α.
         chance: accuracy of guessing.
     """
     panels = (
         ("cross_entropy", "cross-entropy (nats)"),
         ("accuracy", "accuracy over 22 classes"),
         ("triplet", "triplet loss (0 to 5)"),
-        ("entropy_weight", "mean weight of a patch"),
+        ("entropy", "entropy of the prediction (nats)"),
     )
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 5.0), sharex=True, layout="constrained")
@@ -89,7 +89,12 @@ def training_curves(histories: pd.DataFrame, options: dict, chance: float) -> Fi
             if column == "accuracy":
                 axis.axhline(chance, ls=":", color="0.4")
                 axis.annotate("chance", (epochs, chance), ha="right", va="bottom", fontsize=8)
-            switch = {"triplet": "triplet_from_epoch", "entropy_weight": "entropy_from_epoch"}
+            if column == "entropy" and options["entropy_alpha"]:
+                limit = 1 / options["entropy_alpha"]
+                axis.axhline(limit, ls=":", color="0.4")
+                axis.annotate(f"weight 0 above {limit:g}", (epochs, limit), ha="right", va="bottom",
+                              fontsize=8)
+            switch = {"triplet": "triplet_from_epoch", "entropy": "entropy_from_epoch"}
             start = options.get(switch.get(column, ""), epochs)
             if start < epochs:
                 axis.axvline(start + 0.5, ls="--", color="0.4")

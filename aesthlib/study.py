@@ -43,10 +43,10 @@ SCALES = {
         photographs="embedded",
         benchmarks=("unseen",),
         pretrain=PretrainConfig(
-            size_px=80, shorter_edge_px=128, epochs=10, drop_every_epochs=4,
+            size_px=80, shorter_edge_px=128, epochs=8, drop_every_epochs=3,
             crops_per_photograph=24, batch_size=16,
         ),
-        degradation={"triplet_from_epoch": 5, "entropy_from_epoch": 8},
+        degradation={"triplet_from_epoch": 4, "entropy_from_epoch": 7},
         repeats=2,
     ),
     # switch-on points in proportion to the epochs; at this budget the network's entropy stays above
@@ -54,8 +54,8 @@ SCALES = {
     "study": Scale(
         photographs="photos",
         benchmarks=("oasis", "vessel"),
-        pretrain=PretrainConfig(size_px=128, shorter_edge_px=144, epochs=6, drop_every_epochs=2),
-        degradation={"triplet_from_epoch": 3, "entropy_from_epoch": 6},
+        pretrain=PretrainConfig(size_px=128, shorter_edge_px=144, epochs=4, drop_every_epochs=2),
+        degradation={"triplet_from_epoch": 2, "entropy_from_epoch": 4},
     ),
     "paper": Scale(
         photographs="imagenet", benchmarks=("oasis", "vessel"), pretrain=PretrainConfig()

@@ -185,7 +185,8 @@ def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: st
                 means = _means(sums)
                 line.set_postfix_str(
                     f"epoch {epoch + 1}/{epochs}, loss {means['loss']:.3f}, "
-                    f"accuracy {means.get('accuracy', 0):.1%}, {images / (now - started):.0f} images/s"
+                    f"accuracy {means.get('accuracy', 0):.1%}, {images / (now - started):.0f} images/s",
+                    refresh=False,
                 )
         means = _means(sums)
         if means["loss"] != means["loss"] or abs(means["loss"]) == float("inf"):

@@ -61,7 +61,7 @@ facts = {
     "triplet loss after epoch": options["triplet_from_epoch"],
     "entropy weight after epoch": options["entropy_from_epoch"],
     "levels": options["preset"],
-    "minutes": f"{run['minutes']:.1f}",
+    "minutes by the clock": f"{run['minutes']:.1f}",
     "device": run["environment"]["device"] + f", {run['environment']['threads']} threads, "
     + run["environment"]["precision"],
     "record": run["run_id"],
@@ -71,10 +71,11 @@ display(HTML(pd.Series(facts, name=f"scale {scale}").to_frame().to_html()))
 
 # %% [markdown]
 # ## Training curves
-# Each point is an epoch's mean over fresh random crops and draws. The entropy weight is shown as
-# the network's predictions would give it, whether or not it is switched on.
+# Each point is an epoch's mean over fresh random crops and draws. The entropy weight of a version
+# is $\max(1-\tfrac53 H, 0)$ with $H$ the entropy of the network's prediction; the last panel shows
+# $H$ and the value from which on the weight is zero, whether or not the weight is switched on.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Four panels by epoch: cross-entropy falls, accuracy over 22 classes rises above chance, the triplet loss, and the mean entropy weight of a patch."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Four panels by epoch: cross-entropy falls, accuracy over 22 classes rises above chance, the triplet loss, and the entropy of the predictions with the line above which a patch weighs nothing."}}
 plots.training_curves(history, options, chance=1 / 7);
 
 # %% tags=["hide-input"]
@@ -82,8 +83,9 @@ first, last = run["history"][0], run["history"][-1]
 print(
     f"Cross-entropy {first['cross_entropy']:.2f} → {last['cross_entropy']:.2f} nats, accuracy "
     f"{first['accuracy']:.1%} → {last['accuracy']:.1%}, triplet loss {first['triplet']:.2f} → "
-    f"{last['triplet']:.2f}, entropy weight {first['entropy_weight']:.3f} → "
-    f"{last['entropy_weight']:.3f} in {config['epochs']} epochs."
+    f"{last['triplet']:.2f} in {config['epochs']} epochs. In the last epoch the predictions' entropy "
+    f"is {last['entropy']:.2f} nats and the entropy weight of a version {last['entropy_weight']:.3f} "
+    "on average."
 )
 print(
     f"Always saying None is right for one version in seven, {1 / 7:.1%}; guessing among "

@@ -81,7 +81,7 @@ class Degradation(nn.Module):
             epoch: from 0; tells what is switched on.
 
         Returns:
-            float () loss, and sums of: loss, accuracy over versions, weight, triplet.
+            float () loss, and sums of the measures in the history.
         """
         options = self.options
         plan = ops.draw(len(photographs), generator, options.operations, options.operations_per_patch)
@@ -97,9 +97,9 @@ class Degradation(nn.Module):
         degradation = losses.degradation_loss(logits, labels)
         pairs = h[:, 1:].unflatten(1, (-1, 2))  # (N, K, 2, D)
         triplet = losses.triplet_loss(h[:, :1], pairs[:, :, 0], pairs[:, :, 1])
-        weight = torch.ones_like(degradation)
-        if options.entropy_alpha and epoch >= options.entropy_from_epoch:
-            weight = losses.entropy_weight(logits, options.entropy_alpha)
+        entropy_weight = losses.entropy_weight(logits, options.entropy_alpha)
+        switched_on = epoch >= options.entropy_from_epoch
+        weight = entropy_weight if switched_on else torch.ones_like(degradation)
         loss = losses.total_loss(
             degradation * options.use_degradation,
             triplet,
@@ -115,6 +115,7 @@ class Degradation(nn.Module):
                 "cross_entropy": (degradation.detach().sum(), versions_seen),
                 "accuracy": (correct.sum(), versions_seen),
                 "triplet": ((ordered * triplet.detach()).sum(), triplets_seen),
-                "entropy_weight": (weight.sum(), versions_seen),
+                "entropy": (losses.entropy(logits).sum(), versions_seen),
+                "entropy_weight": (entropy_weight.sum(), versions_seen),  # switched on or not
             },
         )
