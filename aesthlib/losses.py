@@ -33,19 +33,23 @@ def triplet_loss(original: Tensor, milder: Tensor, stronger: Tensor) -> Tensor:
     return F.relu(near - far + MARGIN)
 
 
+def entropy(logits: Tensor) -> Tensor:
+    """H(P) in nats of the softmax of float (…, C), without gradient; float (…)."""
+    log_p = F.log_softmax(logits.detach(), dim=-1)
+    return -(log_p.exp() * log_p).sum(-1)
+
+
 def entropy_weight(logits: Tensor, alpha: float) -> Tensor:
     """w = max(1 − α·H(P), 0), H in nats, without gradient.
 
     Args:
         logits: float (…, C).
-        alpha: ≥ 0; 5/3 in the paper, which gives weight 0 from 0.6 nats on.
+        alpha: ≥ 0; 5/3 in the paper, which gives weight 0 from 0.6 nats on; 0 gives weight 1.
 
     Returns:
         float (…) in [0, 1].
     """
-    log_p = F.log_softmax(logits.detach(), dim=-1)
-    entropy = -(log_p.exp() * log_p).sum(-1)
-    return F.relu(1 - alpha * entropy)
+    return F.relu(1 - alpha * entropy(logits))
 
 
 def total_loss(
@@ -55,10 +59,10 @@ def total_loss(
     weight: Tensor,
     lambda_triplet: float,
 ) -> Tensor:
-    """L = (1 / |B|·|T|) Σ w·L_deg + λ·w·L_trp (eq. 3 with entropy weights).
+    """L = Σ (w·L_deg + λ·w·L_trp) / (number of versions), eq. 3 with entropy weights.
 
-    |B|·|T| is read as the number of versions of all patches, originals among them. A triplet takes
-    the mean weight of its two edited versions.
+    The paper's divisor, B times T, is read as the number of versions of all patches, originals among
+    them. A triplet takes the mean weight of its two edited versions.
 
     Args:
         degradation: float (N, 1 + 2K) from `degradation_loss`.
