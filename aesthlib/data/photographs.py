@@ -166,7 +166,8 @@ class Pack:
         starts = self.offsets[index, None] + 3 * (y * self.widths[index, None] + left[:, None])
         # every start of a row as a view of the bytes: one indexed copy, nothing materialised
         rows = self.pixels.as_strided((len(self.pixels) - row_bytes + 1, row_bytes), (1, 1))
-        patches = rows[starts.flatten().to(device)].view(-1, size_px, size_px, 3).permute(0, 3, 1, 2)
+        patches = rows.index_select(0, starts.flatten().to(device))
+        patches = patches.view(-1, size_px, size_px, 3).permute(0, 3, 1, 2)
         if flip.any():
             patches = torch.where(flip.to(device)[:, None, None, None], patches.flip(3), patches)
         return patches

@@ -184,7 +184,9 @@ def expose(images: Tensor, factor: float) -> Tensor:
 
 def _look_up(images: Tensor, table: Tensor) -> Tensor:
     """Map every value through a uint8 table (256,): exact and the same on every device."""
-    return table.to(images.device)[images.int()]
+    values = images.permute(0, 2, 3, 1)  # contiguous where images are channels last
+    mapped = table.to(images.device).index_select(0, values.flatten().int())
+    return mapped.view(values.shape).permute(0, 3, 1, 2)
 
 
 def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
@@ -257,18 +259,16 @@ def patch_shuffle(
     address = (y * width + x) + (torch.arange(count) * height * width)[:, None, None]
     if reading == "within":
         keys = torch.rand(address.shape, generator=generator)
-        # pixels inside first: the targets in raster order, the sources in random order
-        target_order = (~inside).to(torch.uint8).argsort(dim=-1, stable=True)
-        source_order = keys.masked_fill_(~inside, 2.0).argsort(dim=-1, stable=True)
-        targets, sources = address.gather(-1, target_order), address.gather(-1, source_order)
-        inside = inside.gather(-1, target_order)
-        targets, sources = targets[inside], sources[inside]
+        # the pixels inside, in raster order, receive the pixels inside in random order
+        order = keys.masked_fill_(~inside, 2.0).argsort(dim=-1, stable=True)
+        targets, sources = address[inside], address.gather(-1, order)[inside.gather(-1, order)]
     else:  # the chosen blocks in raster order receive the chosen blocks in random order
         targets = address.gather(1, chosen.argsort(1)[..., None].expand_as(address)).flatten()
         sources = address.flatten()
+    source_of = torch.arange(count * height * width)
+    source_of[targets] = sources
     pixels = images.permute(0, 2, 3, 1).reshape(-1, 3)
-    shuffled = pixels.clone()
-    shuffled[targets.to(images.device)] = pixels[sources.to(images.device)]
+    shuffled = pixels.index_select(0, source_of.to(images.device))
     return shuffled.view(count, height, width, 3).permute(0, 3, 1, 2)
 
 

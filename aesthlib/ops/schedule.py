@@ -97,27 +97,24 @@ def degrade(
             f"images must be {len(plan.classes)} square patches, got {tuple(images.shape)}"
         )
     labels = plan.labels
-    versions = torch.empty(
-        count, labels.shape[1], height, width, 3, dtype=torch.uint8, device=images.device
-    )
-    flat = versions.view(-1, height, width, 3)
-    versions[:, 0] = images.permute(0, 2, 3, 1)
+    patches = images.permute(0, 2, 3, 1).contiguous()
     patch = torch.arange(count).repeat_interleave(labels.shape[1])
+    places, pieces = [], []  # class by class: where its versions belong, and what they are
+
+    def take(index: Tensor) -> Tensor:
+        return patches.index_select(0, index.to(images.device)).permute(0, 3, 1, 2)
+
     for class_index in labels.unique().tolist():
-        if class_index == NONE:
-            continue
-        where = (labels.flatten() == class_index).nonzero().squeeze(1)
-        source = patch[where]
-        partner = (source + plan.shift) % count
-        if CLASSES[class_index].operation.name == "mixup" and count < 2:
-            raise ValueError("mixup needs at least two images in the batch")
-        degraded = table.apply(
-            images[source.to(images.device)],
-            class_index,
-            images[partner.to(images.device)],
-            generator,
-            preset,
-            reading,
-        )
-        flat[where.to(images.device)] = degraded.permute(0, 2, 3, 1)
-    return versions.permute(0, 1, 4, 2, 3)
+        places.append((labels.flatten() == class_index).nonzero().squeeze(1))
+        source = patch[places[-1]]
+        originals = partners = take(source)
+        operation = CLASSES[class_index].operation
+        if operation is not None and operation.name == "mixup":
+            if count < 2:
+                raise ValueError("mixup needs at least two images in the batch")
+            partners = take((source + plan.shift) % count)
+        degraded = table.apply(originals, class_index, partners, generator, preset, reading)
+        pieces.append(degraded.permute(0, 2, 3, 1))
+    order = torch.cat(places).argsort().to(images.device)
+    versions = torch.cat(pieces).index_select(0, order)
+    return versions.unflatten(0, labels.shape).permute(0, 1, 4, 2, 3)
