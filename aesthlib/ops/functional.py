@@ -21,13 +21,16 @@ from torch import Generator, Tensor
 
 IMAGENET_STD = (0.229, 0.224, 0.225)  # of pixels in [0, 1], channel by channel (torchvision)
 LUMINANCE_LEVELS = 255  # the largest value of a uint8 channel
+LARGEST_BLOCK_PX = 1024
+NOISE_UNITS = ("standardized", "pixel")
+SHUFFLES = ("within", "move")
 
 
-def check_images(images: Tensor) -> None:
-    """Raise ValueError unless images is uint8 (N, 3, H, W) and not empty."""
+def check_images(images: Tensor, name: str = "images") -> None:
+    """Raise ValueError, naming the parameter, unless images is uint8 (N, 3, H, W), not empty."""
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
         raise ValueError(
-            f"images must be uint8 (N, 3, H, W) and not empty, got {images.dtype} "
+            f"{name} must be uint8 (N, 3, H, W) and not empty, got {images.dtype} "
             f"{tuple(images.shape)}"
         )
 
@@ -37,8 +40,9 @@ def _check_range(name: str, value: float, low: float, high: float) -> None:
         raise ValueError(f"{name} must lie in [{low}, {high}], got {value}")
 
 
-def _check_whole(name: str, value: int, low: int, high: int) -> None:
-    if int(value) != value or not low <= value <= high:
+def check_whole(name: str, value: float, low: int, high: int) -> None:
+    """Raise ValueError, naming the parameter, unless value is whole and in [low, high]."""
+    if not (math.isfinite(value) and int(value) == value and low <= value <= high):
         raise ValueError(f"{name} must be a whole number in [{low}, {high}], got {value}")
 
 
@@ -60,7 +64,7 @@ def jpeg(images: Tensor, quality: int) -> Tensor:
     from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
     check_images(images)
-    _check_whole("quality", quality, 1, 100)
+    check_whole("quality", quality, 1, 100)
 
     def code(image: Tensor) -> Tensor:
         return decode_jpeg(encode_jpeg(image, quality=int(quality)), mode=ImageReadMode.RGB)
@@ -85,8 +89,8 @@ def gaussian_noise(
     """
     check_images(images)
     _check_range("variance", variance, 0, 1e6)
-    if units not in ("standardized", "pixel"):
-        raise ValueError(f"units must be 'standardized' or 'pixel', got {units!r}")
+    if units not in NOISE_UNITS:
+        raise ValueError(f"units must be one of {', '.join(NOISE_UNITS)}, got {units!r}")
     if variance == 0:
         return images.clone()
     scale = IMAGENET_STD if units == "standardized" else (1.0, 1.0, 1.0)
@@ -124,7 +128,7 @@ def downsample(images: Tensor, factor: int) -> Tensor:
             beyond the image's size leaves its mean colour.
     """
     check_images(images)
-    _check_whole("factor", factor, 1, 1024)
+    check_whole("factor", factor, 1, LARGEST_BLOCK_PX)
     if factor == 1:
         return images.clone()
     height, width = images.shape[2:]
@@ -144,7 +148,7 @@ def quantize(images: Tensor, levels: int) -> Tensor:
         levels: a channel, 2 … 256; 256 returns the input.
     """
     check_images(images)
-    _check_whole("levels", levels, 2, 256)
+    check_whole("levels", levels, 2, 256)
     steps = int(levels) - 1
     values = torch.arange(256, dtype=torch.float64)
     # half up in exact arithmetic: index = ⌊x·steps/255 + ½⌋
@@ -160,7 +164,7 @@ def pixelate(images: Tensor, block_px: int) -> Tensor:
         block_px: pixels a side of a block, 1 … 1024; 1 returns the input.
     """
     check_images(images)
-    _check_whole("block_px", block_px, 1, 1024)
+    check_whole("block_px", block_px, 1, LARGEST_BLOCK_PX)
     if block_px == 1:
         return images.clone()
     height, width = images.shape[2:]
@@ -229,15 +233,15 @@ def patch_shuffle(
         fraction: of the blocks, 0 … 1, rounded to whole blocks (at least one, if not 0); 0 returns
             the input.
         generator: on the CPU.
-        block_px: pixels a side of a block, 1 … 1024; 1 returns the input.
+        block_px: pixels a side of a block, 1 … 1024; 1 returns the input where pixels stay within.
         reading: "within" permutes the pixels inside each chosen block; "move" permutes the chosen
             blocks among themselves (whole blocks only: those cut by the edge stay).
     """
     check_images(images)
     _check_range("fraction", fraction, 0, 1)
-    _check_whole("block_px", block_px, 1, 1024)
-    if reading not in ("within", "move"):
-        raise ValueError(f"reading must be 'within' or 'move', got {reading!r}")
+    check_whole("block_px", block_px, 1, LARGEST_BLOCK_PX)
+    if reading not in SHUFFLES:
+        raise ValueError(f"reading must be one of {', '.join(SHUFFLES)}, got {reading!r}")
     if fraction == 0:
         return images.clone()
     count, _, height, width = images.shape
@@ -281,7 +285,7 @@ def mixup(images: Tensor, alpha: float, partners: Tensor) -> Tensor:
         partners: uint8 (N, 3, H, W), one for each image.
     """
     check_images(images)
-    check_images(partners)
+    check_images(partners, "partners")
     _check_range("alpha", alpha, 0, 1)
     if partners.shape != images.shape:
         raise ValueError(

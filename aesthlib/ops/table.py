@@ -24,11 +24,22 @@ class Reading:
         noise_units: "standardized" or "pixel", see `functional.gaussian_noise`.
         shuffle_block_px: pixels a side of a block in patch shuffle.
         shuffle: "within" or "move", see `functional.patch_shuffle`.
+
+    Raises:
+        ValueError: a value that the operations do not know.
     """
 
     noise_units: str = "standardized"
     shuffle_block_px: int = 8
     shuffle: str = "within"
+
+    def __post_init__(self):
+        for name, known in (("noise_units", ops.NOISE_UNITS), ("shuffle", ops.SHUFFLES)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"
+                )
+        ops.check_whole("shuffle_block_px", self.shuffle_block_px, 1, ops.LARGEST_BLOCK_PX)
 
 
 @dataclass(frozen=True)
@@ -174,7 +185,7 @@ def apply(
         uint8 (N, 3, H, W); rotation by 90° or 270° swaps H and W.
 
     Raises:
-        ValueError: unknown class, preset or reading, or images of another kind.
+        ValueError: unknown class or preset, or images of another kind.
     """
     if not 0 <= class_index < len(CLASSES):
         raise ValueError(f"class_index must lie in [0, {len(CLASSES) - 1}], got {class_index}")

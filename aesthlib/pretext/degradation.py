@@ -45,10 +45,13 @@ class Degradation(nn.Module):
         entropy_from_epoch: int = 5
 
         def __post_init__(self):
+            ops.Reading(self.noise_units, self.shuffle_block_px, self.shuffle)
             for name in self.operations:
                 ops.operation(name)
             if self.preset not in ops.PRESETS:
                 raise ValueError(f"preset must be one of {', '.join(ops.PRESETS)}, got {self.preset!r}")
+            if len(set(self.operations)) < len(self.operations):
+                raise ValueError(f"operations must be named once each, got {self.operations}")
             if not 1 <= self.operations_per_patch <= len(self.operations):
                 raise ValueError(
                     f"operations_per_patch must lie in [1, {len(self.operations)}], "
@@ -56,7 +59,7 @@ class Degradation(nn.Module):
                 )
             for name in ("lambda_triplet", "triplet_from_epoch", "entropy_alpha",
                          "entropy_from_epoch"):  # fmt: skip
-                if getattr(self, name) < 0:
+                if not getattr(self, name) >= 0:
                     raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
 
     def __init__(self, backbone: nn.Module, options: Options, seed: int):
