@@ -98,7 +98,7 @@ def minimize(
 ) -> Tensor:
     """Fit C linear models at once, each column to the minimum of
 
-    Σ w·loss(x·β + b, y) / Σ w + ½·penalty·|β|², loss logistic or half the squared error.
+    Σ w·loss(x·β + b, y) / Σ w + ½·penalty·‖β‖², loss logistic or half the squared error.
 
     Batched L-BFGS preconditioned by the Hessian's diagonal bound, backtracking on the outputs.
     Finished columns drop out.
