@@ -133,6 +133,8 @@ def execute(source: Path, given: dict, target: Path, failed: Path) -> Path:
             log_output=False,
             stderr_file=sys.stderr,
             execution_timeout=TIMEOUT_SECONDS,
+            iopub_timeout=600,  # nbclient's 4 s lose outputs in silence on a busy machine
+            raise_on_iopub_timeout=True,
             config=Config(KernelManager={"transport_encryption": "auto"}),
         )
     except PapermillExecutionError as error:
@@ -178,8 +180,8 @@ def _plain(text: str) -> str:
 def run(names: tuple[str, ...], given: dict, target: Path, log=print) -> list[Path]:
     """Run notebooks one after another, those that are up to date excepted.
 
-    A page is up to date if its source, its parameters, the package and the records of its scale in
-    its store are those it was made from.
+    A page is up to date if it, its source, its parameters, the package and the records of its scale
+    in its store are as they were when it was made.
 
     Args:
         names: see `find`; () for all.
@@ -203,12 +205,15 @@ def run(names: tuple[str, ...], given: dict, target: Path, log=print) -> list[Pa
     for number, source in enumerate(sources, start=1):
         page = Path(target) / f"{source.stem}.ipynb"
         pages.append(page)
-        if page.exists() and stamps.get(source.stem) == _stamp(source, chosen[source]):
+        if page.exists() and stamps.get(source.stem) == _stamp(source, chosen[source], page):
             log(f"[{number}/{len(sources)}] {source.stem}: up to date")
             continue
         log(f"[{number}/{len(sources)}] {source.stem}: running")
         execute(source, chosen[source], page, Path(target).parent / "failed")
-    stamps |= {source.stem: _stamp(source, known) for source, known in chosen.items()}
+    stamps |= {
+        source.stem: _stamp(source, chosen[source], page)
+        for source, page in zip(sources, pages, strict=True)
+    }
     files.write_json(stamps_path, stamps)
     return pages
 
@@ -219,7 +224,8 @@ def _known(source: Path, given: dict) -> dict:
     return {name: value for name, value in given.items() if name in defaults}
 
 
-def _stamp(source: Path, given: dict) -> str:
+def _stamp(source: Path, given: dict, page: Path) -> str:
+    """Names all that a page was made from, and the page itself."""
     chosen = check(source, given)
     store = Path(chosen["store"])
     known = [
@@ -227,4 +233,5 @@ def _stamp(source: Path, given: dict) -> str:
         for path in sorted(store.glob("records/*.json"))
         if files.read_json(path).get("scale") == chosen["scale"]
     ]
-    return files.digest([files.sha256(source), chosen, records.code_sha256(), known])
+    made = [files.sha256(path) for path in (source, page)]
+    return files.digest([made, chosen, records.code_sha256(), known])

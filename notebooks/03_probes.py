@@ -56,8 +56,8 @@ probed = [
 ]
 
 # %% tags=["hide-input"]
-names = {record["run_id"]: record["config"]["probe"]["solver"] for record in probed}
-rows = load(store).query("run_id in @names").assign(solver=lambda frame: frame.run_id.map(names))
+rows = load(store)
+rows = rows[rows.run_id.isin([record["run_id"] for record in probed])]
 exact, sgd = rows[rows.solver == "exact"], rows[rows.solver == "sgd"]
 
 # %% [markdown]

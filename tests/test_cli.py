@@ -1,0 +1,120 @@
+"""The command line: help that a stranger understands, the same names as everywhere, plain errors."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aesthlib import cli, records
+from aesthlib.pretext.degradation import Degradation
+from aesthlib.probes import ProbeConfig
+from aesthlib.training import PretrainConfig
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    generator = np.random.default_rng(0)
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    for number in range(8):
+        noise = generator.integers(0, 256, (9, 9, 3)).astype(np.uint8)
+        Image.fromarray(noise).resize((100, 80), Image.Resampling.BICUBIC).save(
+            folder / f"{number}.jpg"
+        )
+    (folder / "broken.jpg").write_bytes(b"broken")
+    return folder
+
+
+def help_of(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*command, "--help"])
+    assert stopped.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_help_names_every_command(capsys):
+    text = help_of([], capsys)
+    assert all(command in text for command in ("pretrain", "probe", "study", "data"))
+
+
+@pytest.mark.parametrize(
+    ("command", "configs"),
+    [("pretrain", (PretrainConfig, Degradation.Options)), ("probe", (ProbeConfig,))],
+)
+def test_every_setting_is_an_option_with_its_words(command, configs, capsys):
+    text = help_of([command], capsys)
+    for config in configs:
+        for field in dataclasses.fields(config):
+            if field.name != "options":
+                assert f"--{field.name.replace('_', '-')}" in text
+                assert cli._documented(config, field.name).strip()
+
+
+def test_help_is_quick_since_it_imports_no_torch():
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from aesthlib import cli\n"
+         "try: cli.main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_pretrain_then_probe(photographs, tmp_path, capsys):
+    store = str(tmp_path / "store")
+    small = ["--size-px", "67", "--shorter-edge-px", "72", "--epochs", "1", "--batch-size", "8"]
+    assert cli.main(["pretrain", str(photographs), *small, "--store", store, "--device", "cpu"]) == 0
+    shown = capsys.readouterr()
+    assert "training_accuracy" in shown.out
+    (record,) = records.Store(tmp_path / "store").all()
+    assert record["run_id"] in shown.out
+    assert record["data"][0] | {"sha256": ""} == {
+        "name": "holiday", "sha256": "", "photographs": 8, "left_out": 1,
+    }  # fmt: skip
+    assert record["config"]["size_px"] == 67
+
+    probe = ["probe", record["run_id"], "unseen", "--repeats", "1", "--unseen-pairs", "12"]
+    assert cli.main([*probe, "--store", store, "--device", "cpu"]) == 0
+    assert "conv5" in capsys.readouterr().out
+
+
+def test_data_pack_and_show(photographs, tmp_path, capsys):
+    command = ["data", "pack", str(photographs), "--shorter-edge-px", "32", "--store", str(tmp_path)]
+    assert cli.main(command) == 0
+    text = capsys.readouterr().out
+    assert "8 photographs, 1 left out" in text
+    assert "broken.jpg: unreadable" in text
+    assert cli.main(["data", "show", str(tmp_path / "packs" / "holiday-32")]) == 0
+    assert capsys.readouterr().out == text
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["pretrain", "nowhere"], "nowhere is not a folder"),
+        (["pretrain", ".", "--method", "magic"], "method must be one of"),
+        (["pretrain", ".", "--size-px", "20"], "size_px must lie in"),
+        (["pretrain", ".", "--operations", "blurring"], "unknown operation 'blurring'"),
+        (["pretrain", ".", "--preset", "mild"], "preset must be one of"),
+        (["pretrain", ".", "--device", "cuda:99"], "device 'cuda:99' is not available"),
+        (["probe", "0123", "oasis", "."], "no run 0123"),
+        (["probe", "0123", "oasis"], "no run 0123"),
+        (["data", "show", "nowhere"], "not a finished pack"),
+        (["study", "--scale", "huge"], "scale must be one of"),
+        (["study", "-p", "speed", "3"], "unknown parameter speed"),
+        (["study", "nonsense"], "no notebook 'nonsense'"),
+    ],
+)
+def test_errors_are_one_line_that_names_the_fault(command, message, capsys):
+    assert cli.main(command) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_unknown_options_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["pretrain", ".", "--epoch", "3"])  # no abbreviations: it is --epochs
+    assert "--epoch" in capsys.readouterr().err

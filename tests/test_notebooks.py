@@ -1,0 +1,163 @@
+"""The runner closes papermill's gaps; the project's own notebooks run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from aesthlib import notebooks
+from aesthlib.notebooks import NotebookError
+
+ROOT = Path(__file__).resolve().parents[1]
+HEADER = """# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+"""
+GOOD = '''
+# %% tags=["parameters"]
+scale = "smoke"
+store = "runs"
+rate = 0.1  # a comment
+count = 3
+flag = False
+
+# %%
+import sys
+print("progress 10 %", file=sys.stderr)
+print(f"{scale} {rate} {count + 1} {flag}")
+object()
+'''
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """A folder with one notebook; it is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notebooks").mkdir()
+
+    def write(body: str, name: str = "01_thing") -> Path:
+        path = tmp_path / "notebooks" / f"{name}.py"
+        path.write_text(HEADER + body)
+        return path
+
+    return write
+
+
+def test_parameters_are_the_typed_literals_of_the_tagged_cell(source):
+    expected = {"scale": "smoke", "store": "runs", "rate": 0.1, "count": 3, "flag": False}
+    assert notebooks.parameters(source(GOOD)) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"rat": 1.0}, "unknown parameter rat; known: scale, store, rate, count, flag"),
+        ({"count": 2.5}, "count must be of type int"),
+        ({"count": True}, "count must be of type int"),
+        ({"count": "many"}, "count must be of type int"),
+        ({"flag": "no"}, "flag must be of type bool"),
+        ({"flag": 0}, "flag must be of type bool"),
+        ({"rate": "1e-4x"}, "rate must be of type float"),
+        ({"scale": 3}, "scale must be of type str"),
+    ],
+)
+def test_wrong_names_and_types_are_errors(source, given, message):
+    with pytest.raises(NotebookError, match=message):
+        notebooks.check(source(GOOD), given)
+
+
+def test_strings_are_read_as_the_parameters_type(source):
+    given = {"rate": "1e-4", "count": "7", "flag": "true", "scale": "7"}
+    read = notebooks.check(source(GOOD), given)
+    assert (read["rate"], read["count"], read["flag"], read["scale"]) == (1e-4, 7, True, "7")
+    assert notebooks.check(source(GOOD), {"rate": 2})["rate"] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("# %%\na = 1\n", "needs one cell tagged parameters, has 0"),
+        ('# %% tags=["parameters"]\na = 1\nb = a + 1\n', "line 2: only `name = literal`"),
+        ('# %% tags=["parameters"]\nimport os\n', "line 1: only `name = literal`"),
+    ],
+)
+def test_a_notebook_without_plain_parameters_is_an_error(source, body, message):
+    with pytest.raises(NotebookError, match=message):
+        notebooks.parameters(source(body))
+
+
+def test_a_page_is_made_once_and_the_same_bytes_again(source, tmp_path, capsys):
+    source(GOOD)
+    target, lines = tmp_path / "book" / "smoke", []
+    (page,) = notebooks.run((), {"count": 4}, target, lines.append)
+    first = page.read_bytes()
+    assert "smoke 0.1 5 False" in first.decode()
+    assert "progress" not in first.decode()  # it went to the terminal
+    assert "progress 10 %" in capsys.readouterr().err
+    assert str(tmp_path) not in first.decode()
+
+    notebooks.run((), {"count": 4}, target, lines.append)
+    assert lines[-1] == "[1/1] 01_thing: up to date"
+    page.write_text("replaced")
+    notebooks.run((), {"count": 4}, target, lines.append)
+    assert page.read_bytes() == first
+
+
+def test_a_failed_notebook_is_an_error_and_never_published(source, tmp_path):
+    source(GOOD)
+    (page,) = notebooks.run((), {}, tmp_path / "book" / "smoke", print)
+    good = page.read_bytes()
+    source(GOOD + "\n# %%\nraise RuntimeError('the lamp is out')\n")
+    with pytest.raises(NotebookError, match="(?s)01_thing.py failed in cell.*the lamp is out"):
+        notebooks.run((), {}, tmp_path / "book" / "smoke", print)
+    assert page.read_bytes() == good
+    failed = nbformat.read(tmp_path / "book" / "failed" / "01_thing.ipynb", 4)
+    assert "the lamp is out" in str(failed.cells[-1].outputs)
+
+
+def test_a_dead_kernel_is_an_error(source, tmp_path):
+    source(GOOD + "\n# %%\nimport os\nos._exit(1)\n")
+    with pytest.raises(NotebookError, match="stopped"):
+        notebooks.run((), {}, tmp_path / "book" / "smoke", print)
+
+
+def test_nothing_runs_when_a_name_is_wrong_for_all(source, tmp_path):
+    source(GOOD)
+    with pytest.raises(NotebookError, match="unknown parameter speed"):
+        notebooks.run((), {"speed": 1}, tmp_path / "book", print)
+    with pytest.raises(NotebookError, match="no notebook 'other'; known: 01_thing"):
+        notebooks.run(("other",), {}, tmp_path / "book", print)
+    assert not (tmp_path / "book").exists()
+
+
+@pytest.mark.parametrize("name", [path.stem for path in notebooks.find(folder=ROOT / "notebooks")])
+def test_own_notebooks_are_plain_sources_with_parameters(name):
+    path = ROOT / "notebooks" / f"{name}.py"
+    found = notebooks.parameters(path)
+    assert {"scale", "store", "data_root", "load_only", "device"} <= set(found)
+    text = path.read_text()
+    assert not any(word in text for word in ("\ndef ", "\nclass ", "!pip", "for epoch"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [path.stem for path in notebooks.find(folder=ROOT / "notebooks")])
+def test_own_notebooks_run_by_papermill_after_a_conversion(name, tmp_path):
+    """From the published records, as a reader would: jupytext, then papermill."""
+    python = Path(sys.executable)
+    converted = tmp_path / f"{name}.ipynb"
+    subprocess.run(
+        [python, "-m", "jupytext", "--to", "ipynb", f"notebooks/{name}.py", "-o", converted],
+        cwd=ROOT, check=True, capture_output=True,
+    )  # fmt: skip
+    done = subprocess.run(
+        [python, "-m", "papermill", converted, tmp_path / "out.ipynb", "-p", "scale", "smoke",
+         "-p", "store", "book/results", "-p", "load_only", "True"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
