@@ -210,11 +210,12 @@ def run(names: tuple[str, ...], given: dict, target: Path, log=print) -> list[Pa
             continue
         log(f"[{number}/{len(sources)}] {source.stem}: running")
         execute(source, chosen[source], page, Path(target).parent / "failed")
-    stamps |= {
+    made = {
         source.stem: _stamp(source, chosen[source], page)
         for source, page in zip(sources, pages, strict=True)
     }
-    files.write_json(stamps_path, stamps)
+    if made.items() - stamps.items():
+        files.write_json(stamps_path, stamps | made)
     return pages
 
 
