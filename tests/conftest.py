@@ -1,0 +1,85 @@
+"""What the tests share: photographs made on the spot, packs of them, a full disk."""
+
+import os
+import resource
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from aesthlib.data.photographs import Pack
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+
+
+@pytest.fixture(scope="session")
+def smooth():
+    """Function of (count, height, width, seed) to soft photograph-like uint8 (N, 3, H, W)."""
+
+    def make(count, height, width, seed=0):
+        coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+        fine = F.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=False)
+        return (fine * 255).round().clamp(0, 255).to(torch.uint8)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def speckled():
+    """Function of (count, height, width, seed) to random bytes, uint8 (N, 3, H, W)."""
+
+    def make(count, height, width, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randint(256, (count, 3, height, width), dtype=torch.uint8, generator=generator)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def packed():
+    """Function of uint8 (N, 3, H, W) to a Pack of these photographs, in memory."""
+
+    def make(images, sha256="0" * 64):
+        count, _, height, width = images.shape
+        return Pack(
+            name="made",
+            sha256=sha256,
+            pixels=images.permute(0, 2, 3, 1).flatten(),
+            offsets=torch.arange(count) * 3 * height * width,
+            heights=torch.full((count,), height),
+            widths=torch.full((count,), width),
+            names=tuple(f"{index}.png" for index in range(count)),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def full_disk():
+    """Context in which no file grows beyond so many bytes; writing more fails as on a full disk."""
+
+    @contextmanager
+    def limit(size):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of real photographs beside the project; skips where there is none."""
+    beside = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("AESTHLIB_SHARED", beside))
+    if not (folder / "data").is_dir():
+        pytest.skip("no ../shared/data; AESTHLIB_SHARED can name the folder above data")
+    return folder
