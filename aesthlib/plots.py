@@ -72,7 +72,7 @@ def training_curves(histories: pd.DataFrame, options: dict, chance: float) -> Fi
     Args:
         histories: columns epoch, seed and the four measures; what was not measured is NaN.
         options: of the degradation task, with the switch-on epochs and α.
-        chance: accuracy of guessing.
+        chance: accuracy of always answering None.
     """
     panels = (
         ("cross_entropy", "cross-entropy (nats)"),
@@ -88,7 +88,7 @@ def training_curves(histories: pd.DataFrame, options: dict, chance: float) -> Fi
                 axis.plot(run.epoch, run[column], "o-", ms=3, color=COLOURS["degradation"])
             if column == "accuracy":
                 axis.axhline(chance, ls=":", color="0.4")
-                axis.annotate("chance", (epochs, chance), ha="right", va="bottom", fontsize=8)
+                axis.annotate("always None", (epochs, chance), ha="right", va="bottom", fontsize=8)
             if column == "entropy" and options["entropy_alpha"]:
                 limit = 1 / options["entropy_alpha"]
                 axis.axhline(limit, ls=":", color="0.4")
@@ -98,8 +98,8 @@ def training_curves(histories: pd.DataFrame, options: dict, chance: float) -> Fi
             start = options.get(switch.get(column, ""), epochs)
             if start < epochs:
                 axis.axvline(start + 0.5, ls="--", color="0.4")
-                axis.annotate("switched on", (start + 0.5, 0.98), xycoords=("data", "axes fraction"),
-                              rotation=90, va="top", ha="right", fontsize=8)
+                axis.annotate("switched on", (start + 0.5, 0.4), xycoords=("data", "axes fraction"),
+                              rotation=90, va="center", ha="right", fontsize=8)
             axis.set_ylabel(label)
             axis.set_ylim(bottom=0)
         for axis in axes[1]:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from . import table
 from .functional import check_images
-from .table import CLASSES, NAMES, NONE, Reading
+from .table import CLASSES, NAMES, NONE, STANDARD, Reading
 
 LEVELS_DRAWN = 2  # of each operation: a milder and a stronger version
 
@@ -74,7 +74,7 @@ def degrade(
     plan: Plan,
     generator: Generator,
     preset: str = "paper",
-    reading: Reading = Reading(),
+    reading: Reading = STANDARD,
 ) -> Tensor:
     """Make the versions of a batch, one call a class.
 

@@ -42,6 +42,9 @@ class Reading:
         ops.check_whole("shuffle_block_px", self.shuffle_block_px, 1, ops.LARGEST_BLOCK_PX)
 
 
+STANDARD = Reading()
+
+
 @dataclass(frozen=True)
 class Operation:
     """A row of Table 1.
@@ -170,7 +173,7 @@ def apply(
     partners: Tensor,
     generator: Generator,
     preset: str = "paper",
-    reading: Reading = Reading(),
+    reading: Reading = STANDARD,
 ) -> Tensor:
     """Degrade every image as one class says.
 
