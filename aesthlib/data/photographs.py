@@ -6,6 +6,7 @@ wrong with it; `pack.json`, the settings, the counts and the data hash.
 """
 
 import csv
+import io
 import os
 import shutil
 from collections import deque
@@ -26,6 +27,7 @@ SMALLEST_EDGE_PX = 16  # below, nothing of a photograph is left
 LARGEST_PIXELS = 178_956_970  # Pillow's own guard against decompression bombs
 LARGEST_ASPECT = 8.0
 COLUMNS = ("file", "sha256", "split", "height", "width", "offset", "problem")
+TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names need not be UTF-8
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,13 @@ class Pack:
 
         Returns:
             uint8 (N, 3, S, S), channels last.
+
+        Raises:
+            ValueError: a patch does not lie within its photograph.
         """
+        room = torch.minimum(self.heights[index] - top, self.widths[index] - left)
+        if min(room.min() - size_px, top.min(), left.min()) < 0:
+            raise ValueError(f"size_px: patches of {size_px} px do not lie within the photographs")
         device = self.pixels.device
         row_bytes = 3 * size_px
         y = top[:, None] + torch.arange(size_px)
@@ -214,6 +222,7 @@ def pack(
 
     Raises:
         ValueError: no source could be read; the message lists the first problems.
+        FileExistsError: target is there, and neither a pack nor an empty folder.
         OSError: the disk is full; what was packed stays and the next call goes on.
     """
     sources, target = list(sources), Path(target)
@@ -225,6 +234,8 @@ def pack(
         if files.read_json(target / "pack.json").get("settings") == settings:
             return target
         shutil.rmtree(target)
+    elif target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise FileExistsError(f"{target} is there and is no pack: name another place for the pack")
     work = target.with_name(f".{target.name}.partial")
     if work.exists() and (
         not (work / "settings.json").exists()
@@ -249,7 +260,7 @@ def pack(
     try:
         with (
             open(work / "pixels.bin", "ab") as binary,
-            open(work / "manifest.csv", "a", newline="", encoding="utf-8") as manifest,
+            open(work / "manifest.csv", "a", newline="", **TEXT) as manifest,
         ):
             writer = csv.DictWriter(manifest, COLUMNS, lineterminator="\n")
             if not rows:
@@ -260,7 +271,7 @@ def pack(
             ):
                 if pixels is not None:
                     row["offset"] = offset
-                    pixels.tofile(binary)
+                    binary.write(np.ascontiguousarray(pixels).data)  # tofile hides a full disk
                     offset += pixels.size
                 binary.flush()
                 writer.writerow(row)
@@ -274,6 +285,7 @@ def pack(
         ) from error
     good = [row for row in rows if not row["problem"]]
     if not good:
+        shutil.rmtree(work)  # the next call looks again
         first = "; ".join(f"{row['file']}: {row['problem']}" for row in rows[:5])
         raise ValueError(f"none of {len(rows)} files of {name} is a usable photograph: {first}")
     content = [[row["file"], row["sha256"], row["split"]] for row in good]
@@ -318,19 +330,19 @@ def _resume(work: Path) -> tuple[list[dict], int]:
     if not manifest.exists():
         binary.unlink(missing_ok=True)
         return [], 0
-    text = manifest.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]  # a killed process leaves half a line
-    rows = list(csv.DictReader(whole.splitlines()))
+    content = manifest.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]  # a killed process leaves half a line
+    rows = list(csv.DictReader(io.StringIO(whole.decode(**TEXT), newline="")))
     offset = max(
         (int(r["offset"]) + 3 * int(r["height"]) * int(r["width"]) for r in rows if not r["problem"]),
         default=0,
     )
     size = binary.stat().st_size if binary.exists() else 0
-    if size < offset or not whole:
+    if size < offset or not rows:
         manifest.unlink()
         binary.unlink(missing_ok=True)
         return [], 0
-    files.write_bytes(manifest, whole.encode())
+    files.write_bytes(manifest, whole)
     os.truncate(binary, offset)
     return rows, offset
 
@@ -352,9 +364,13 @@ def load(target: Path, split: str | None = None) -> Pack:
     header = files.read_json(target / "pack.json")
     manifest = target / "manifest.csv"
     size = (target / "pixels.bin").stat().st_size
-    rows, problems = [], []
-    with open(manifest, newline="", encoding="utf-8") as file:
-        for line, row in enumerate(csv.DictReader(file), start=2):
+    rows, problems, packed = [], [], 0
+    with open(manifest, newline="", **TEXT) as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(f"{manifest}, line 1: the columns must be {', '.join(COLUMNS)}")
+        for row in reader:
+            line = reader.line_num
             if row["problem"]:
                 problems.append((row["file"], row["problem"]))
                 continue
@@ -363,11 +379,15 @@ def load(target: Path, split: str | None = None) -> Pack:
             except (TypeError, ValueError):
                 raise ValueError(f"{manifest}, line {line}: offset, height and width must be "
                                  "whole numbers; pack the photographs again") from None
-            if shape[0] + 3 * shape[1] * shape[2] > size:
-                raise ValueError(f"{manifest}, line {line}: {row['file']} lies beyond the end of "
+            if min(shape) < 0 or shape[0] + 3 * shape[1] * shape[2] > size:
+                raise ValueError(f"{manifest}, line {line}: {row['file']} does not lie within "
                                  "pixels.bin; pack the photographs again")
+            packed += 1
             if split is None or row["split"] == split:
                 rows.append((row["file"], *shape))
+    if packed != header["photographs"]:
+        raise ValueError(f"{manifest} lists {packed} photographs, pack.json {header['photographs']}; "
+                         "pack the photographs again")
     if not rows:
         raise ValueError(f"{target} holds no photograph of split {split!r}")
     pixels = torch.from_file(str(target / "pixels.bin"), shared=False, size=size, dtype=torch.uint8)
