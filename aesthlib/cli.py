@@ -31,8 +31,8 @@ def main(argv: list[str] | None = None) -> int:
 def _parser(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="aesthlib",
-        description="Self-supervised image aesthetics: pretrain on photographs without labels, judge "
-        "the frozen features by linear probes, run the study's notebooks.",
+        description="Self-supervised image aesthetics: pretrain on photographs without labels, "
+        "judge the frozen features by linear probes, run the study's notebooks.",
         epilog="`aesthlib COMMAND --help` lists a command's options and their defaults.",
         allow_abbrev=False,
     )
@@ -116,7 +116,9 @@ def _pretrain_options(parser: argparse.ArgumentParser) -> None:
     from .pretext.degradation import Degradation
     from .training import PretrainConfig
 
-    parser.add_argument("photographs", type=Path, help="folder of photographs, searched recursively")
+    parser.add_argument(
+        "photographs", type=Path, help="folder of photographs, searched recursively"
+    )
     parser.add_argument("--name", help="of the photographs in records; default the folder's name")
     _field_options(parser, PretrainConfig, skip=("options",))
     _field_options(parser.add_argument_group("degradation task"), Degradation.Options)
@@ -144,7 +146,9 @@ def _probe_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pretrained", help="run to judge: its id, printed by pretrain")
     parser.add_argument("benchmark", help="unseen, oasis or vessel")
     parser.add_argument("folder", type=Path, nargs="?", help="of the benchmark; unseen needs none")
-    parser.add_argument("--unseen-pairs", type=int, default=24, help="patches a photograph (unseen)")
+    parser.add_argument(
+        "--unseen-pairs", type=int, default=24, help="patches a photograph (unseen)"
+    )
     _field_options(parser, ProbeConfig)
     _store_options(parser)
     parser.set_defaults(run=_probe)
@@ -169,7 +173,9 @@ def _probe(given: argparse.Namespace) -> None:
 
 
 def _study_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("notebooks", nargs="*", help="names, such as probes or 03_probes; none for all")
+    parser.add_argument(
+        "notebooks", nargs="*", help="names, such as probes or 03_probes; none for all"
+    )
     parser.add_argument("--scale", default="smoke", help="smoke, study or paper")
     parser.add_argument(
         "--load-only", action="store_true",

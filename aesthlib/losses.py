@@ -61,8 +61,8 @@ def total_loss(
 ) -> Tensor:
     """L = Σ (w·L_deg + λ·w·L_trp) / (number of versions), eq. 3 with entropy weights.
 
-    The paper's divisor, B times T, is read as the number of versions of all patches, originals among
-    them. A triplet takes the mean weight of its two edited versions.
+    The paper's divisor, B times T, is read as the number of versions of all patches, originals
+    among them. A triplet takes the mean weight of its two edited versions.
 
     Args:
         degradation: float (N, 1 + 2K) from `degradation_loss`.

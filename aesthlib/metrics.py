@@ -30,7 +30,11 @@ def srcc(mos: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 
 def bootstrap(
-    metric, truth: np.ndarray, scores: np.ndarray, seed: int, groups: np.ndarray | None = None,
+    metric,
+    truth: np.ndarray,
+    scores: np.ndarray,
+    seed: int,
+    groups: np.ndarray | None = None,
     resamples: int = 1000,
 ) -> tuple[float, float, float]:
     """Mean of a metric over repeats, and its percentile interval over resampled entries.

@@ -28,7 +28,9 @@ def find(names: tuple[str, ...] = (), folder: Path = Path(SOURCES)) -> list[Path
     """
     every = sorted(Path(folder).glob("[0-9][0-9]_*.py"))
     if not every:
-        raise NotebookError(f"no notebooks in {Path(folder).resolve()}: run from the project's root")
+        raise NotebookError(
+            f"no notebooks in {Path(folder).resolve()}: run from the project's root"
+        )
     chosen = []
     for name in names or [path.stem for path in every]:
         matching = [path for path in every if name in (path.stem, path.name, path.stem[3:])]
@@ -143,7 +145,9 @@ def execute(source: Path, given: dict, target: Path, failed: Path) -> Path:
             f"the failed notebook is {result}; the book keeps what it had"
         ) from error
     except (CellTimeoutError, DeadKernelError) as error:
-        raise NotebookError(f"{source} stopped: {error}; the failed notebook is {result}") from error
+        raise NotebookError(
+            f"{source} stopped: {error}; the failed notebook is {result}"
+        ) from error
     files.write_bytes(target, nbformat.writes(scrub(notebook)).encode())
     result.unlink()
     return target
@@ -152,7 +156,9 @@ def execute(source: Path, given: dict, target: Path, failed: Path) -> Path:
 def scrub(notebook):
     """Take out of a notebook what differs between equal runs: times, ids, addresses, progress."""
     notebook.metadata = {
-        key: value for key, value in notebook.metadata.items() if key in ("kernelspec", "language_info")
+        key: value
+        for key, value in notebook.metadata.items()
+        if key in ("kernelspec", "language_info")
     }
     for index, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{index:02d}"

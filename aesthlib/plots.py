@@ -60,8 +60,12 @@ def visibility(frame: pd.DataFrame, preset: str) -> Figure:
         for index, name in enumerate(change.index[::-1]):
             if same[name] == 1:
                 axis.text(floor * 1.15, index, "identical to the original", va="center", fontsize=9)
-        axis.set(xscale="log", xlim=(floor, 200), xlabel="mean absolute change (of 255)",
-                 title=f"How visible each class is, preset “{preset}”")
+        axis.set(
+            xscale="log",
+            xlim=(floor, 200),
+            xlabel="mean absolute change (of 255)",
+            title=f"How visible each class is, preset “{preset}”",
+        )
         axis.grid(False, axis="y")
     return figure
 
@@ -92,14 +96,26 @@ def training_curves(histories: pd.DataFrame, options: dict, chance: float) -> Fi
             if column == "entropy" and options["entropy_alpha"]:
                 limit = 1 / options["entropy_alpha"]
                 axis.axhline(limit, ls=":", color="0.4")
-                axis.annotate(f"weight 0 above {limit:g}", (epochs, limit), ha="right", va="bottom",
-                              fontsize=8)
+                axis.annotate(
+                    f"weight 0 above {limit:g}",
+                    (epochs, limit),
+                    ha="right",
+                    va="bottom",
+                    fontsize=8,
+                )
             switch = {"triplet": "triplet_from_epoch", "entropy": "entropy_from_epoch"}
             start = options.get(switch.get(column, ""), epochs)
             if start < epochs:
                 axis.axvline(start + 0.5, ls="--", color="0.4")
-                axis.annotate("switched on", (start + 0.5, 0.4), xycoords=("data", "axes fraction"),
-                              rotation=90, va="center", ha="right", fontsize=8)
+                axis.annotate(
+                    "switched on",
+                    (start + 0.5, 0.4),
+                    xycoords=("data", "axes fraction"),
+                    rotation=90,
+                    va="center",
+                    ha="right",
+                    fontsize=8,
+                )
             axis.set_ylabel(label)
             axis.set_ylim(bottom=0)
         for axis in axes[1]:
@@ -137,8 +153,9 @@ def probe_layers(frame: pd.DataFrame, metric: str, label: str, reference: float 
                 )  # fmt: skip
             if reference is not None:
                 axis.axhline(reference, ls=":", color="0.4")
-                axis.annotate("chance", (len(LAYERS) - 1, reference), ha="right", va="bottom",
-                              fontsize=8)
+                axis.annotate(
+                    "chance", (len(LAYERS) - 1, reference), ha="right", va="bottom", fontsize=8
+                )
             axis.set_xticks(range(len(LAYERS)), LAYERS)
             axis.set_title(f"{dataset} (n = {int(rows.n.iloc[0])})")
         axes[0, 0].set_ylabel(label)

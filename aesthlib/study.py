@@ -146,8 +146,8 @@ class Study:
                     ("unchanged_share", (change.amax(1) == 0).float().mean()),
                     ("mean_absolute_change", change.mean()),
                 ):
-                    rows.append({"dataset": f"embedded, {preset}", "layer": item.name,
-                                 "metric": metric, "value": float(value), "n": len(pack)})  # fmt: skip
+                    place = {"dataset": f"embedded, {preset}", "layer": item.name}
+                    rows.append(place | {"metric": metric, "value": float(value), "n": len(pack)})
         return self.store.write(
             _record(name, "identifiability", "degradation", self.name, settings, [identity],
                     rows, device="cpu")
@@ -204,8 +204,12 @@ def packed(
 
 
 def pretrain_or_load(
-    store: records.Store, scale: str, config: PretrainConfig, name: str,
-    sources: Callable[[], list] | None, device: str,
+    store: records.Store,
+    scale: str,
+    config: PretrainConfig,
+    name: str,
+    sources: Callable[[], list] | None,
+    device: str,
 ) -> dict:
     """The record of a pretraining run, computed if it is not there.
 
@@ -238,8 +242,14 @@ def pretrain_or_load(
 
 
 def probe_or_load(
-    store: records.Store, scale: str, run: dict, benchmark: str, folder: Path | None,
-    config: probes.ProbeConfig, unseen_pairs: int, device: str,
+    store: records.Store,
+    scale: str,
+    run: dict,
+    benchmark: str,
+    folder: Path | None,
+    config: probes.ProbeConfig,
+    unseen_pairs: int,
+    device: str,
 ) -> dict:
     """The record of the probes of all five layers, computed if it is not there.
 
@@ -307,8 +317,19 @@ def probe_or_load(
 
 
 def _record(
-    run_id, experiment, method, scale, config, data, metrics, device, precision="fp32",
-    minutes=None, history=(), checkpoint_sha256=None, seed=None,
+    run_id,
+    experiment,
+    method,
+    scale,
+    config,
+    data,
+    metrics,
+    device,
+    precision="fp32",
+    minutes=None,
+    history=(),
+    checkpoint_sha256=None,
+    seed=None,
 ) -> dict:
     return {
         "run_id": run_id, "experiment": experiment, "method": method, "scale": scale,
@@ -316,4 +337,3 @@ def _record(
         "environment": records.environment(device, precision), "minutes": minutes,
         "checkpoint_sha256": checkpoint_sha256, "metrics": metrics, "history": list(history),
     }  # fmt: skip
-

@@ -31,7 +31,6 @@ device = "auto"  # auto, cpu or cuda
 seed = 0  # of weights, crops and draws
 
 # %% tags=["hide-input"]
-import pandas as pd
 from IPython.display import HTML, display
 
 from aesthlib import plots

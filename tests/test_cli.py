@@ -1,4 +1,4 @@
-"""The command line: help that a stranger understands, the same names as everywhere, plain errors."""
+"""The command line: help for a stranger, the same names as everywhere, plain errors."""
 
 import dataclasses
 import subprocess
@@ -65,7 +65,9 @@ def test_help_is_quick_since_it_imports_no_torch():
 def test_pretrain_then_probe(photographs, tmp_path, capsys):
     store = str(tmp_path / "store")
     small = ["--size-px", "67", "--shorter-edge-px", "72", "--epochs", "1", "--batch-size", "8"]
-    assert cli.main(["pretrain", str(photographs), *small, "--store", store, "--device", "cpu"]) == 0
+    assert (
+        cli.main(["pretrain", str(photographs), *small, "--store", store, "--device", "cpu"]) == 0
+    )
     shown = capsys.readouterr()
     assert "training_accuracy" in shown.out
     (record,) = records.Store(tmp_path / "store").all()
@@ -81,7 +83,15 @@ def test_pretrain_then_probe(photographs, tmp_path, capsys):
 
 
 def test_data_pack_and_show(photographs, tmp_path, capsys):
-    command = ["data", "pack", str(photographs), "--shorter-edge-px", "32", "--store", str(tmp_path)]
+    command = [
+        "data",
+        "pack",
+        str(photographs),
+        "--shorter-edge-px",
+        "32",
+        "--store",
+        str(tmp_path),
+    ]
     assert cli.main(command) == 0
     text = capsys.readouterr().out
     assert "8 photographs, 1 left out" in text

@@ -19,7 +19,7 @@ HEADER = """# ---
 #     name: python3
 # ---
 """
-GOOD = '''
+GOOD = """
 # %% tags=["parameters"]
 scale = "smoke"
 store = "runs"
@@ -32,7 +32,7 @@ import sys
 print("progress 10 %", file=sys.stderr)
 print(f"{scale} {rate} {count + 1} {flag}")
 object()
-'''
+"""
 
 
 @pytest.fixture

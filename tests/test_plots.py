@@ -39,7 +39,9 @@ def test_visibility_marks_what_is_identical():
             ("unchanged_share", 1.0 if item.name == "gaussian_blur/1" else 0.0),
         )
     ]
-    assert texts(plots.visibility(pd.DataFrame(rows), "paper")).count("identical to the original") == 1
+    assert (
+        texts(plots.visibility(pd.DataFrame(rows), "paper")).count("identical to the original") == 1
+    )
 
 
 def test_training_curves_mark_the_switch_on_points():

@@ -84,7 +84,7 @@ def test_features_with_signal_are_found_and_noise_is_not(solver):
 
 
 def test_labels_of_held_out_entries_do_not_reach_their_predictions():
-    """With random labels on doubled entries, leaked labels would be remembered; groups prevent it."""
+    """Random labels on doubled entries: what leaks is remembered, unless groups prevent it."""
     generator = np.random.default_rng(0)
     features = torch.randn(30, 400, generator=torch.Generator().manual_seed(0)).repeat(2, 1)
     positive = np.tile(np.arange(30) % 2 == 0, 2)[generator.permutation(30).tolist() * 2]

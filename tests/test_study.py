@@ -76,7 +76,17 @@ def test_from_photographs_to_records(tiny, data_root, tmp_path, monkeypatch):
     count = asked.publish(tmp_path / "published")
     assert count == 4
     frame = records.load(tmp_path / "published")
-    wanted = {"experiment", "method", "dataset", "layer", "metric", "value", "seed", "scale", "run_id"}
+    wanted = {
+        "experiment",
+        "method",
+        "dataset",
+        "layer",
+        "metric",
+        "value",
+        "seed",
+        "scale",
+        "run_id",
+    }
     assert wanted <= set(frame.columns)
     assert set(frame.run_id) == {run["run_id"], sgd["run_id"]} | {r["run_id"] for r in probed}
     elsewhere = Study("smoke", tmp_path / "published", load_only=True, device="cpu")
@@ -96,7 +106,11 @@ def test_identifiability_finds_the_invisible_class(tiny, tmp_path):
 def test_scales_are_numbers_and_share_the_papers_rest():
     paper = SCALES["paper"].pretrain
     assert (paper.size_px, paper.shorter_edge_px, paper.batch_size) == (227, 256, 64)
-    assert (paper.learning_rate, paper.learning_rate_drop, paper.drop_every_epochs) == (0.1, 0.2, 10)
+    assert (paper.learning_rate, paper.learning_rate_drop, paper.drop_every_epochs) == (
+        0.1,
+        0.2,
+        10,
+    )
     for scale in SCALES.values():
         kept = {"learning_rate", "learning_rate_drop", "momentum", "weight_decay", "precision"}
         for field in dataclasses.fields(PretrainConfig):

@@ -72,9 +72,7 @@ def _read_ratings(
     return names, np.array(means)
 
 
-def _read_rated_folder(
-    folder: Path, name: str, mean_column: str, group_column: str
-) -> Benchmark:
+def _read_rated_folder(folder: Path, name: str, mean_column: str, group_column: str) -> Benchmark:
     folder = Path(folder)
     names, mos = _read_ratings(folder, name, mean_column, group_column, low=1, high=7)
     median = float(np.median(mos))

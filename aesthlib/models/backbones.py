@@ -75,7 +75,7 @@ def alexnet() -> Backbone:
 
 
 def resnet18() -> Backbone:
-    """torchvision's ResNet-18; the taps are the paper's conv1, conv2_x … conv5_x (He et al. 2016)."""
+    """torchvision's ResNet-18; the taps are conv1, conv2_x … conv5_x of He et al. 2016."""
     from torchvision.models import resnet18 as build
 
     net = build(weights=None)
@@ -113,7 +113,7 @@ def build(name: str, seed: int) -> Backbone:
 
 
 def probe_grid(channels: int) -> int:
-    """Side of the pooled map: 10, 6, 5, 5, 6 for AlexNet, so 9600, 9216, 9600, 9600, 9216 values."""
+    """Side of the pooled map: 10, 6, 5, 5, 6 for AlexNet, so 9600 or 9216 values a layer."""
     return math.isqrt(PROBE_VALUES // channels)
 
 

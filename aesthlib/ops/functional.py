@@ -113,10 +113,8 @@ def rotate(images: Tensor, degrees: int) -> Tensor:
 
 
 def _block_means(images: Tensor, block_px: int) -> Tensor:
-    """Float32 means of the grid's blocks, (N, 3, ⌈H/b⌉, ⌈W/b⌉); cut blocks average what is there."""
-    return F.avg_pool2d(
-        images.to(torch.float32), block_px, ceil_mode=True, count_include_pad=False
-    )
+    """Float32 means of the grid's blocks, (N, 3, ⌈H/b⌉, ⌈W/b⌉); cut ones average the rest."""
+    return F.avg_pool2d(images.to(torch.float32), block_px, ceil_mode=True, count_include_pad=False)
 
 
 def downsample(images: Tensor, factor: int) -> Tensor:
@@ -134,9 +132,9 @@ def downsample(images: Tensor, factor: int) -> Tensor:
     height, width = images.shape[2:]
     small = _block_means(images, int(factor))
     # scale_factor, not size: a cut block keeps the sampling of a whole one
-    large = F.interpolate(
-        small, scale_factor=float(factor), mode="bilinear", align_corners=False
-    )[:, :, :height, :width]
+    large = F.interpolate(small, scale_factor=float(factor), mode="bilinear", align_corners=False)[
+        :, :, :height, :width
+    ]
     return to_uint8(large.contiguous(memory_format=torch.channels_last))
 
 

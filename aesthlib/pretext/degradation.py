@@ -49,7 +49,9 @@ class Degradation(nn.Module):
             for name in self.operations:
                 ops.operation(name)
             if self.preset not in ops.PRESETS:
-                raise ValueError(f"preset must be one of {', '.join(ops.PRESETS)}, got {self.preset!r}")
+                raise ValueError(
+                    f"preset must be one of {', '.join(ops.PRESETS)}, got {self.preset!r}"
+                )
             if len(set(self.operations)) < len(self.operations):
                 raise ValueError(f"operations must be named once each, got {self.operations}")
             if not 1 <= self.operations_per_patch <= len(self.operations):
@@ -87,7 +89,9 @@ class Degradation(nn.Module):
             float () loss, and sums of the measures in the history.
         """
         options = self.options
-        plan = ops.draw(len(photographs), generator, options.operations, options.operations_per_patch)
+        plan = ops.draw(
+            len(photographs), generator, options.operations, options.operations_per_patch
+        )
         versions = ops.degrade(photographs, plan, generator, options.preset, self.reading)
         device = photographs.device
         labels = plan.labels.to(device, non_blocking=True)  # (N, V)

@@ -35,9 +35,10 @@ def test_entries_are_pairs_of_one_crop(benchmark):
     count = 2 * 12 * len(embedded.PROBING)
     assert len(benchmark) == count == len(benchmark.strength) == len(benchmark.groups)
     assert benchmark.positive.mean() == 0.5
-    assert sorted(np.unique(benchmark.strength[~benchmark.positive], return_counts=True)[1]) == [
-        count // 6
-    ] * 3
+    assert (
+        sorted(np.unique(benchmark.strength[~benchmark.positive], return_counts=True)[1])
+        == [count // 6] * 3
+    )
     patches = benchmark.batch_of(torch.arange(24))  # all operations and strengths of a photograph
     assert all(not torch.equal(patches[i], patches[i + 1]) for i in range(0, 24, 2))
     undone = unseen.vignette(patches[4:5], 1)  # pair 2 is a vignette at strength 1
