@@ -14,3 +14,8 @@ def bar(items=None, *, total: int | None = None, unit: str, label: str, initial:
         dynamic_ncols=live, ncols=None if live else 110, mininterval=0.2 if live else 5.0,
         ascii=not live, leave=True,
     )  # fmt: skip
+
+
+def note(text: str) -> None:
+    """Say a line on standard error."""
+    print(text, file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ A scale is a table of numbers, nothing else; all share one code path.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -269,8 +270,8 @@ def probe_or_load(
         settings["unseen_pairs"] = unseen_pairs
         identity, target = packed(store, "embedded", edge, embedded.sources)
     elif benchmark in benchmarks.READERS:
-        read = benchmarks.READERS[benchmark]
-        sources = None if folder is None else lambda: list(read(folder).sources)
+        rated = cache(lambda: benchmarks.READERS[benchmark](folder))
+        sources = None if folder is None else lambda: list(rated().sources)
         identity, target = packed(store, benchmark, edge, sources)
     else:
         known = ", ".join(("unseen", *benchmarks.READERS))
@@ -285,11 +286,10 @@ def probe_or_load(
         count, batch_of, groups = len(entries), entries.batch_of, entries.groups
         positive, mos = entries.positive, -entries.strength.astype(np.float64)
     else:
-        rated = read(folder)
-        row_of = {source.name: row for row, source in enumerate(rated.sources)}
+        row_of = {source.name: row for row, source in enumerate(rated().sources)}
         kept = np.array([row_of[name] for name in pack.names])  # without what was unreadable
         count, groups = len(pack), None
-        positive, mos = rated.positive[kept], rated.mos[kept]
+        positive, mos = rated().positive[kept], rated().mos[kept]
 
         def batch_of(index):
             return pack.center_crops(index, size)

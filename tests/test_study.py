@@ -40,15 +40,19 @@ def data_root(tmp_path):
             Image.fromarray(pixels.astype(np.uint8)).save(folder / "images" / f"{number}.png")
             writer.writerow([f"{number}.png", "Scene", 1 + number / 5])
     (folder / "images" / "3.png").write_bytes(b"no image")
+    (folder / "images" / "extra.png").write_bytes(b"not listed")
     return tmp_path / "data"
 
 
-def test_from_photographs_to_records(tiny, data_root, tmp_path, monkeypatch):
+def test_from_photographs_to_records(tiny, data_root, tmp_path, monkeypatch, capsys):
     asked = Study("smoke", tmp_path / "store", data_root, device="cpu")
     run = asked.pretrained("degradation")
     probed = [asked.probed(run, name, "exact") for name in ("unseen", "oasis")]
     sgd = asked.probed(run, "oasis", "sgd")
 
+    said = capsys.readouterr().err
+    assert "OASIS: 1 files without a rating passed over: extra.png" in said
+    assert "oasis: 1 of 24 files left out" in said
     assert run["data"][0]["photographs"] == 15
     assert run["metrics"][0]["metric"] == "training_loss"
     assert len(run["history"]) == 1

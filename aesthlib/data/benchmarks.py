@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import progress
 from .photographs import Source
 
 
@@ -75,6 +76,10 @@ def _read_ratings(
 def _read_rated_folder(folder: Path, name: str, mean_column: str, group_column: str) -> Benchmark:
     folder = Path(folder)
     names, mos = _read_ratings(folder, name, mean_column, group_column, low=1, high=7)
+    unrated = sorted({path.name for path in (folder / "images").glob("*")} - set(names))
+    if unrated:
+        listed = ", ".join(unrated[:3]) + (", …" if len(unrated) > 3 else "")
+        progress.note(f"{name}: {len(unrated)} files without a rating passed over: {listed}")
     median = float(np.median(mos))
     sources = tuple(Source(file, folder / "images" / file, "probe") for file in names)
     return Benchmark(

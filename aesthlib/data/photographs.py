@@ -300,6 +300,11 @@ def pack(
         },
     )
     os.replace(work, target)
+    if len(good) < len(rows):
+        progress.note(
+            f"{name}: {len(rows) - len(good)} of {len(rows)} files left out, {target}/manifest.csv "
+            "says why"
+        )
     return target
 
 
