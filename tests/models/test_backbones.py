@@ -1,0 +1,105 @@
+"""Backbones: shapes of the taps, seeds, and the door that normalizes."""
+
+import pytest
+import torch
+from torchvision.transforms import Normalize
+
+from aesthlib import models
+from aesthlib.models import LAYERS, backbones
+
+CHANNELS = {"alexnet": (96, 256, 384, 384, 256), "resnet18": (64, 64, 128, 256, 512)}
+SIDES = {  # of the taps' maps, by backbone and input in px
+    ("alexnet", 227): (55, 27, 13, 13, 13),
+    ("alexnet", 128): (30, 14, 6, 6, 6),
+    ("alexnet", 67): (15, 7, 3, 3, 3),
+    ("resnet18", 227): (114, 57, 29, 15, 8),
+    ("resnet18", 128): (64, 32, 16, 8, 4),
+    ("resnet18", 67): (34, 17, 9, 5, 3),
+}
+PROBE_VALUES = {  # at 227 px; AlexNet's are those of the paper
+    "alexnet": (9600, 9216, 9600, 9600, 9216),
+    "resnet18": (9216, 9216, 8192, 9216, 8192),
+}
+each_backbone = pytest.mark.parametrize("name", CHANNELS)
+
+
+def taps(name, size, speckled):
+    with torch.inference_mode():
+        return models.build(name, seed=0).eval()(speckled(1, size, size))
+
+
+@pytest.mark.parametrize("name, size", SIDES)
+def test_shapes_of_the_taps(name, size, speckled):
+    result = taps(name, size, speckled)
+    assert tuple(result) == LAYERS
+    shapes = {layer: tuple(tap.shape) for layer, tap in result.items()}
+    expected = zip(LAYERS, CHANNELS[name], SIDES[name, size], strict=True)
+    assert shapes == {layer: (1, channels, side, side) for layer, channels, side in expected}
+    assert models.build(name, seed=0).channels == dict(zip(LAYERS, CHANNELS[name], strict=True))
+    assert all(tap.min() >= 0 and tap.max() > 0 for tap in result.values())
+
+
+@each_backbone
+def test_values_that_the_probes_take(name, speckled):
+    pooled = [models.pool_for_probe(tap) for tap in taps(name, 227, speckled).values()]
+    assert tuple(features.shape[1] for features in pooled) == PROBE_VALUES[name]
+
+
+@each_backbone
+@pytest.mark.parametrize("smallest", [False, True])
+def test_small_inputs_can_be_probed(name, smallest, speckled):
+    size = models.SMALLEST_PX[name] if smallest else 128
+    for tap in taps(name, size, speckled).values():
+        features = models.pool_for_probe(tap)
+        assert 0 < features.shape[1] <= 9600 and features.isfinite().all()
+
+
+def test_pooling_is_the_mean_of_cells_and_leaves_smaller_maps_alone():
+    tap = torch.rand(2, 256, 12, 18, generator=torch.Generator().manual_seed(0))
+    cells = tap.view(2, 256, 6, 2, 6, 3).mean((3, 5))
+    torch.testing.assert_close(models.pool_for_probe(tap), cells.flatten(1))
+    assert torch.equal(models.pool_for_probe(tap[..., :5, :4]), tap[..., :5, :4].flatten(1))
+
+
+@each_backbone
+def test_same_seed_same_weights_and_global_generator_untouched(name):
+    before = torch.get_rng_state()
+    first, again, other = (models.build(name, seed).state_dict() for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    convolutions = [key for key in first if first[key].ndim == 4]
+    assert convolutions and all(not torch.equal(first[k], other[k]) for k in convolutions)
+
+
+def test_batch_norm_after_every_convolution_of_alexnet():
+    kinds = [type(module).__name__ for module in models.build("alexnet", 0).stages.modules()]
+    after = [kinds[i + 1 : i + 3] for i, kind in enumerate(kinds) if kind == "Conv2d"]
+    assert after == [["BatchNorm2d", "ReLU"]] * 5
+
+
+def test_door_is_torchvisions_normalization(speckled):
+    images = speckled(2, 13, 17)
+    normalize = Normalize(backbones.IMAGENET_MEAN, backbones.IMAGENET_STD)
+    torch.testing.assert_close(backbones.Normalize()(images), normalize(images / 255))
+
+
+@each_backbone
+def test_only_uint8_enters(name):
+    with pytest.raises(ValueError, match="takes uint8 photographs, got torch.float32"):
+        models.build(name, 0)(torch.zeros(1, 3, 67, 67))
+
+
+def test_unknown_backbone_is_named():
+    with pytest.raises(ValueError, match="backbone must be one of alexnet, resnet18, got 'vgg'"):
+        models.build("vgg", 0)
+
+
+@pytest.mark.gpu
+@each_backbone
+def test_cuda_is_close_to_the_cpu(name, speckled, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    expected = taps(name, 67, speckled)
+    with torch.inference_mode():
+        result = models.build(name, 0).eval().cuda()(speckled(1, 67, 67).cuda())
+    for layer in LAYERS:
+        torch.testing.assert_close(result[layer].cpu(), expected[layer], rtol=1e-3, atol=1e-3)
