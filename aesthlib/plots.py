@@ -17,6 +17,9 @@ STYLE = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3,
     "font.size": 10, "figure.dpi": 100, "savefig.bbox": "tight",
 }  # fmt: skip
+# Loaded within rc_context, Jupyter's backend would lose its interactive mode on leaving it, and
+# only the first figure of a notebook would be shown.
+plt.switch_backend(plt.get_backend())
 
 
 def degradation_strips(photograph: Tensor, versions: dict[int, Tensor], preset: str) -> Figure:

@@ -246,6 +246,18 @@ def test_every_image_says_what_it_shows(pages):
                 assert not re.search(r"_images/|\.(?:png|jpe?g|svg)$", alt), f"{path.name}: {alt}"
 
 
+@pytest.mark.parametrize("entry", NOTEBOOKS)
+def test_every_announced_figure_was_drawn(entry):
+    import nbformat
+
+    if not (BOOK / entry).exists():
+        pytest.skip(f"{entry} is not executed: `make book` does it")
+    for cell in nbformat.read(BOOK / entry, 4).cells:
+        if "image" in cell.metadata.get("mystnb", {}):
+            kinds = [kind for output in cell.outputs for kind in output.get("data", ())]
+            assert "image/png" in kinds, f"{entry} lacks: {cell.metadata.mystnb.image.alt}"
+
+
 def test_pages_hold_no_error_no_gap_and_no_machine_path(pages):
     for path in pages:
         text = "".join(Page(path).words)
