@@ -55,8 +55,8 @@ SCALES = {
     "study": Scale(
         photographs="photos",
         benchmarks=("oasis", "vessel"),
-        pretrain=PretrainConfig(size_px=128, shorter_edge_px=144, epochs=4, drop_every_epochs=2),
-        degradation={"triplet_from_epoch": 2, "entropy_from_epoch": 4},
+        pretrain=PretrainConfig(size_px=128, shorter_edge_px=144, epochs=3, drop_every_epochs=2),
+        degradation={"triplet_from_epoch": 2, "entropy_from_epoch": 3},
     ),
     "paper": Scale(
         photographs="imagenet", benchmarks=("oasis", "vessel"), pretrain=PretrainConfig()
