@@ -78,7 +78,7 @@ plots.probe_layers(exact, "srcc", "SRCC", 0);
 
 # %% tags=["hide-input"]
 shown = exact.assign(
-    entry=[f"{r.value:.3f} [{r.low:.3f}, {r.high:.3f}]" for r in exact.itertuples()]
+    entry=[f"{r.value:.3f} [{r.low:.3f},\u00a0{r.high:.3f}]" for r in exact.itertuples()]
 ).pivot_table(index=["dataset", "metric", "method"], columns="layer", values="entry", aggfunc="first")
 display(HTML(shown.to_html()))
 

@@ -52,7 +52,7 @@ frame = records.load(store)
 ids = [record["run_id"] for record in probed.values()]
 conv3 = frame[frame.run_id.isin(ids) & (frame.layer == "conv3")]
 entries = conv3.assign(
-    entry=[f"{r.value:.3f} [{r.low:.3f}, {r.high:.3f}], n = {r.n}" for r in conv3.itertuples()]
+    entry=[f"{r.value:.3f} [{r.low:.3f},\u00a0{r.high:.3f}], n\u00a0=\u00a0{r.n}" for r in conv3.itertuples()]
 )
 display(HTML(entries.pivot(index=["dataset", "metric"], columns="method", values="entry").to_html()))
 
@@ -91,7 +91,9 @@ display(HTML(listed.to_html(index=False)))
 # ## Environment of the pretraining run
 
 # %% tags=["hide-input"]
-display(HTML(pd.Series(runs["degradation"]["environment"], name="value").to_frame().to_html()))
+environment = pd.Series(runs["degradation"]["environment"], name="value")
+environment["code_sha256"] = environment["code_sha256"][:16]
+display(HTML(environment.to_frame().to_html()))
 
 # %% [markdown]
 # ## Re-run
