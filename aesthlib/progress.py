@@ -11,7 +11,7 @@ def bar(items=None, *, total: int | None = None, unit: str, label: str, initial:
     live = sys.stderr.isatty()
     return tqdm(
         items, total=total, unit=unit, desc=label, initial=initial, file=sys.stderr,
-        dynamic_ncols=live, ncols=None if live else 110, mininterval=0.2 if live else 5.0,
+        dynamic_ncols=live, ncols=None if live else 160, mininterval=0.2 if live else 5.0,
         ascii=not live, leave=True,
     )  # fmt: skip
 
