@@ -15,8 +15,8 @@ from . import __version__, files
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "book" / "results"  # committed with the project
 COLUMNS = (
-    "experiment", "method", "dataset", "layer", "metric", "value", "low", "high", "n", "seed",
-    "scale", "run_id", "minutes",
+    "experiment", "method", "dataset", "layer", "solver", "metric", "value", "low", "high", "n",
+    "seed", "scale", "run_id", "minutes",
 )  # fmt: skip
 KEYS = (
     "run_id", "experiment", "method", "scale", "seed", "config", "data", "environment", "minutes",
@@ -149,8 +149,11 @@ def check(record: dict, where: str) -> None:
     missing = [key for key in KEYS if key not in record]
     if missing:
         raise ValueError(f"{where}: not a result record, missing {', '.join(missing)}")
+    if not isinstance(record["metrics"], list):
+        raise ValueError(f"{where}: metrics must be a list, got {record['metrics']!r}")
     for index, metric in enumerate(record["metrics"]):
-        absent = {"dataset", "layer", "metric", "value", "n"} - set(metric)
+        given = set(metric) if isinstance(metric, dict) else set()
+        absent = {"dataset", "layer", "metric", "value", "n"} - given
         if absent:
             raise ValueError(f"{where}: metrics[{index}] lacks {', '.join(sorted(absent))}")
 
@@ -173,8 +176,8 @@ def load(root: Path | str | None = None):
         root: of a store; default the records published with the project.
 
     Returns:
-        DataFrame with columns experiment, method, dataset, layer, metric, value, low and high (95 %
-        interval, NaN where none), n, seed, scale, run_id, minutes; sorted by these.
+        DataFrame with columns experiment, method, dataset, layer, solver (of probes, else ""), metric,
+        value, low and high (95 % interval, NaN where none), n, seed, scale, run_id, minutes; sorted.
 
     Raises:
         ValueError: a file in the store is not a record; names it.
@@ -184,6 +187,7 @@ def load(root: Path | str | None = None):
     rows = []
     for record in Store(Path(root) if root else PUBLISHED).all():
         common = {key: record[key] for key in COLUMNS if key in record}
+        common["solver"] = record["config"].get("probe", {}).get("solver", "")
         rows += [{"low": None, "high": None} | common | metric for metric in record["metrics"]]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame = frame.astype({key: "float64" for key in ("value", "low", "high", "minutes")})
@@ -196,7 +200,7 @@ def save_checkpoint(folder: Path, tensors: dict, header: dict) -> str:
     Args:
         folder: of the run.
         tensors: by name.
-        header: JSON values; `epoch` names the file.
+        header: JSON values: `config` and `history`, an entry an epoch; `epoch` names the file.
 
     Returns:
         SHA-256 of the tensors' file.
@@ -227,12 +231,16 @@ def load_checkpoint(folder: Path) -> tuple[dict, dict] | None:
     if not (folder / "checkpoint.json").exists():
         return None
     header = files.read_json(folder / "checkpoint.json")
-    try:
-        path = folder / Path(header["file"]).name
-        expected = header["sha256"]
-    except (TypeError, KeyError):
-        raise ValueError(f"{folder / 'checkpoint.json'}: not the header of a checkpoint") from None
-    if not path.exists() or files.sha256(path) != expected:
+    wanted = {"file": str, "sha256": str, "epoch": int, "config": dict, "history": list}
+    for key, kind in wanted.items():
+        if not isinstance(header, dict) or not isinstance(header.get(key), kind):
+            raise ValueError(f"{folder / 'checkpoint.json'}: not the header of a checkpoint, "
+                             f"{key} is missing or of a wrong type")
+    path = folder / Path(header["file"]).name
+    if len(header["history"]) != header["epoch"]:
+        raise ValueError(f"{folder / 'checkpoint.json'}: history has {len(header['history'])} "
+                         f"epochs, not {header['epoch']}")
+    if not path.exists() or files.sha256(path) != header["sha256"]:
         raise ValueError(
             f"{path} is missing or not the file that checkpoint.json names (SHA-256 differs): "
             f"restore it, or delete {folder} to train again"

@@ -25,7 +25,9 @@ class PretrainConfig:
         epochs: passes over the photographs (not stated in the paper, more than 30).
         crops_per_photograph: patches of each photograph in an epoch.
         batch_size: patches a step.
-        learning_rate, learning_rate_drop, drop_every_epochs: 0.1, times 0.2 every 10 epochs.
+        learning_rate: at the start.
+        learning_rate_drop: factor after every so many epochs.
+        drop_every_epochs: epochs between drops.
         momentum: Nesterov's.
         weight_decay: on all parameters.
         precision: "fp32", "bf16" (autocast) or "auto": bf16 where the device is fast at it.
@@ -128,7 +130,8 @@ def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: st
         device: "cpu" or "cuda".
 
     Raises:
-        ValueError: the checkpoint in folder is of another config or data, or was altered.
+        ValueError: the checkpoint in folder is of another config or data, or was altered; one
+            patch an epoch; patches larger than the photographs.
         FloatingPointError: the loss is no longer finite; the last checkpoint is kept.
         OSError: the disk is full; the last checkpoint is kept.
     """
@@ -151,6 +154,9 @@ def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: st
     history, sha256 = _resume(folder, identity, model, optimizer)
 
     count = len(photographs) * config.crops_per_photograph
+    if count < 2:
+        raise ValueError("crops_per_photograph: an epoch needs at least two patches, and there is "
+                         "one photograph")
     batch = min(config.batch_size, count)
     steps = count // batch
     line = progress.bar(
@@ -190,9 +196,10 @@ def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: st
                 )
         means = _means(sums)
         if means["loss"] != means["loss"] or abs(means["loss"]) == float("inf"):
+            kept = f"the checkpoint of epoch {epoch} is kept in {folder}" if epoch else "none is kept"
             raise FloatingPointError(
-                f"the loss is not finite after epoch {epoch + 1} of {config.method}; the checkpoint "
-                f"of epoch {epoch} is kept in {folder}: try a smaller learning_rate"
+                f"the loss is not finite after epoch {epoch + 1} of {config.method}; {kept}: try a "
+                "smaller learning_rate"
             )
         history.append(
             {
