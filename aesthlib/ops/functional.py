@@ -211,9 +211,12 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     kernel = (kernel / kernel.sum()).to(images.device, torch.float32)
     blurred = images.to(torch.float32)
     vertical = kernel.view(1, 1, -1, 1).repeat(3, 1, 1, 1)
-    blurred = F.conv2d(F.pad(blurred, (0, 0, radius, radius), "replicate"), vertical, groups=3)
     horizontal = kernel.view(1, 1, 1, -1).repeat(3, 1, 1, 1)
-    blurred = F.conv2d(F.pad(blurred, (radius, radius, 0, 0), "replicate"), horizontal, groups=3)
+    with torch.autocast(images.device.type, enabled=False):  # bf16 would darken the photograph
+        blurred = F.conv2d(F.pad(blurred, (0, 0, radius, radius), "replicate"), vertical, groups=3)
+        blurred = F.conv2d(
+            F.pad(blurred, (radius, radius, 0, 0), "replicate"), horizontal, groups=3
+        )
     return to_uint8(blurred)
 
 

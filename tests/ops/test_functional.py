@@ -56,6 +56,14 @@ def test_keeps_type_shape_device_and_input(item, size, speckled):
 
 
 @each_class
+def test_same_bytes_within_autocast(item, smooth):
+    images = smooth(2, 40, 40)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = degraded(images, item, "calibrated")
+    assert torch.equal(inside, degraded(images, item, "calibrated"))
+
+
+@each_class
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_same_bytes_for_same_state_and_any_memory_format(item, size, speckled):
     images = speckled(2, *size)
