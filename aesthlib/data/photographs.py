@@ -230,12 +230,14 @@ def pack(
         raise ValueError(f"shorter_edge_px must be at least {SMALLEST_EDGE_PX}")
     listed = files.digest([_fingerprint(source) for source in sources])
     settings = {"name": name, "shorter_edge_px": shorter_edge_px, "listed": listed}
+    outdated = target.with_name(f".{target.name}.outdated")
     if (target / "pack.json").exists():
         if files.read_json(target / "pack.json").get("settings") == settings:
             return target
-        shutil.rmtree(target)
+        os.replace(target, outdated)  # a kill while it is removed leaves no half pack in its place
     elif target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise FileExistsError(f"{target} is there and is no pack: name another place for the pack")
+    shutil.rmtree(outdated, ignore_errors=True)
     work = target.with_name(f".{target.name}.partial")
     if work.exists() and (
         not (work / "settings.json").exists()
@@ -277,6 +279,8 @@ def pack(
                 writer.writerow(row)
                 manifest.flush()
                 rows.append(row)
+            for file in (binary, manifest):
+                os.fsync(file.fileno())  # before pack.json says that all is there
     except OSError as error:
         raise OSError(
             error.errno,

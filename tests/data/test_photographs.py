@@ -294,6 +294,25 @@ def test_a_changed_folder_is_packed_anew(change, folder, tmp_path):
     assert ("2.png" in after.names) == (change is change_file)
 
 
+def test_a_kill_while_an_outdated_pack_is_removed_blocks_nothing(folder, tmp_path, monkeypatch):
+    target = pack(find(folder), tmp_path / "pack", EDGE, "made")
+    change_file(folder)
+
+    def killed(path, ignore_errors=False):
+        if path.exists():
+            (path / "pack.json").unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(photographs.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pack(find(folder), target, EDGE, "made")
+    assert contents(pack(find(folder), target, EDGE, "made")) == contents(
+        pack(find(folder), tmp_path / "fresh", EDGE, "made")
+    )
+    assert sorted(path.name for path in tmp_path.iterdir() if path != folder) == ["fresh", "pack"]
+
+
 def test_another_edge_is_packed_anew(folder, tmp_path):
     before = load(pack(find(folder), tmp_path / "pack", EDGE, "made"))
     after = load(pack(find(folder), tmp_path / "pack", EDGE + 1, "made"))
