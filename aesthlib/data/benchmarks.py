@@ -1,6 +1,7 @@
 """Benchmarks with human ratings, read exactly as their owners publish them."""
 
 import csv
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,11 @@ def _read_ratings(
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: name the folder of {name} that holds it")
     names, means, lines = [], [], {}
-    with open(path, newline="", encoding="utf-8") as file:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
+    with io.StringIO(text, newline="") as file:
         reader = csv.DictReader(file)
         wanted = {"file", group_column, mean_column}
         missing = wanted - set(reader.fieldnames or ())
@@ -49,6 +54,8 @@ def _read_ratings(
             raise ValueError(f"{path}, line 1: missing columns {', '.join(sorted(missing))}")
         for row in reader:
             line = reader.line_num
+            if None in row:
+                raise ValueError(f"{path}, line {line}: more values than columns in line 1")
             entry, rating = row["file"], row[mean_column]
             if not entry or Path(entry).name != entry:
                 raise ValueError(f"{path}, line {line}: file must be a plain name, got {entry!r}")

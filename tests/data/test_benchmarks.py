@@ -74,15 +74,25 @@ def replace(old, new):
         (replace("1.0,", "0.99,"), r"line 3: .*_mean must lie in \[1, 7\], got 0.99"),
         (replace("1.0,", "7.01,"), r"line 3: .*_mean must lie in \[1, 7\], got 7.01"),
         (lambda text: "\n".join(text.splitlines()[:3]) + "\nCut.jpg", "line 4: .* got None"),
+        (replace("Beach.jpg", "Beach, the.jpg"), "line 3: more values than columns"),
     ],
     ids=["no file column", "no rating column", "empty", "no rows", "doubled", "path", "no name",
-         "word", "no rating", "nan", "below", "above", "cut off"],
+         "word", "no rating", "nan", "below", "above", "cut off", "comma"],
 )  # fmt: skip
 def test_errors_name_file_and_line(name, change, message, tree):
     path = tree(name) / "ratings.csv"
     path.write_text(change(path.read_text()))
     with pytest.raises(ValueError, match=f"{path}.*{message}"):
         READERS[name](path.parent)
+
+
+def test_ratings_in_another_encoding_are_named_and_a_byte_order_mark_is_none(tree):
+    path = tree("oasis") / "ratings.csv"
+    path.write_text("\ufeff" + path.read_text(), encoding="utf-8")
+    assert len(read_oasis(path.parent).sources) == 3
+    path.write_bytes(path.read_bytes().replace(b"Beach", b"Pl\xe4ge"))
+    with pytest.raises(ValueError, match="ratings.csv: not UTF-8 text"):
+        read_oasis(path.parent)
 
 
 @each_format
