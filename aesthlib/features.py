@@ -60,6 +60,9 @@ def extract(
                         written[layer] = np.lib.format.open_memmap(
                             work / f"{layer}.npy", "w+", np.float16, (count, values.shape[1])
                         )
+                        with open(work / f"{layer}.npy", "r+b") as file:
+                            # writing to a sparse map on a full disk would kill the process
+                            os.posix_fallocate(file.fileno(), 0, file.seek(0, os.SEEK_END))
                     written[layer][index.numpy()] = values.numpy()
                 line.update(len(index))
         for array in written.values():
