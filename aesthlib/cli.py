@@ -208,7 +208,7 @@ def _study(given: argparse.Namespace) -> None:
     if given.publish:
         from .study import Study
 
-        count = Study(parameters["scale"], store).publish()
+        count = Study(parameters["scale"], parameters["store"]).publish()
         print(f"{count} records of scale {parameters['scale']} published in book/results")
 
 
