@@ -395,8 +395,8 @@ def load(target: Path, split: str | None = None) -> Pack:
             if split is None or row["split"] == split:
                 rows.append((row["file"], *shape))
     if packed != header["photographs"]:
-        raise ValueError(f"{manifest} lists {packed} photographs, pack.json {header['photographs']}; "
-                         "pack the photographs again")
+        raise ValueError(f"{manifest} lists {packed} photographs, pack.json "
+                         f"{header['photographs']}; pack the photographs again")
     if not rows:
         raise ValueError(f"{target} holds no photograph of split {split!r}")
     pixels = torch.from_file(str(target / "pixels.bin"), shared=False, size=size, dtype=torch.uint8)
