@@ -198,8 +198,8 @@ def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: st
         if means["loss"] != means["loss"] or abs(means["loss"]) == float("inf"):
             kept = f"that of epoch {epoch} is kept in {folder}" if epoch else "none is kept"
             raise FloatingPointError(
-                f"the loss is not finite after epoch {epoch + 1} of {config.method}; of its checkpoints "
-                f"{kept}: try a smaller learning_rate"
+                f"the loss is not finite after epoch {epoch + 1} of {config.method}; of its "
+                f"checkpoints {kept}: try a smaller learning_rate"
             )
         history.append(
             {

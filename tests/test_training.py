@@ -240,7 +240,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(photographs, tmp_pa
 
 
 def test_a_diverging_first_epoch_leaves_nothing(photographs, tmp_path):
-    with pytest.raises(FloatingPointError, match="after epoch 1 of degradation; of its checkpoints none is kept"):
+    with pytest.raises(FloatingPointError, match="after epoch 1 of .* checkpoints none is kept"):
         pretrain(tiny(learning_rate=1e30), photographs, tmp_path, "cpu")
     assert records.load_checkpoint(tmp_path) is None
 
