@@ -26,11 +26,17 @@ class ProbeConfig:
 
     Attributes:
         solver: "exact", the minimum of the penalized loss, or "sgd", the paper's schedule.
-        folds, repeats: of the stratified cross-validation; the same for every method.
+        folds: of the stratified cross-validation; the same for every method.
+        repeats: of the cross-validation, each with other folds.
         inner_folds: within the training folds, where the penalty is chosen.
         penalties: L2, on features scaled to a mean squared norm of 1.
-        epochs, learning_rate, learning_rate_drop, drop_every_epochs, batch_size, momentum,
-            weight_decay: of solver "sgd"; the paper's but for the epochs, which it does not state.
+        epochs: of solver "sgd", as all that follows but the seed; not stated in the paper.
+        learning_rate: at the start.
+        learning_rate_drop: factor after every so many epochs.
+        drop_every_epochs: epochs between drops.
+        batch_size: entries a step.
+        momentum: Nesterov's.
+        weight_decay: on the linear layer.
         seed: of folds, batches and intervals.
     """
 
