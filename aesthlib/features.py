@@ -41,7 +41,7 @@ def extract(
         OSError: the disk is full.
     """
     folder = Path(folder)
-    if (folder / "features.json").exists():
+    if complete(folder):
         return folder
     work = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(work, ignore_errors=True)
@@ -74,6 +74,11 @@ def extract(
             error.errno, f"could not write features into {folder}: {error.strerror or error}"
         ) from error
     return folder
+
+
+def complete(folder: Path) -> bool:
+    """Whether features were written there."""
+    return (Path(folder) / "features.json").exists()
 
 
 def load(folder: Path, layer: str) -> Tensor:

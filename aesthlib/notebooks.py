@@ -211,7 +211,11 @@ def run(names: tuple[str, ...], given: dict, target: Path, log=print) -> list[Pa
     for number, source in enumerate(sources, start=1):
         page = Path(target) / f"{source.stem}.ipynb"
         pages.append(page)
-        if page.exists() and stamps.get(source.stem) == _stamp(source, chosen[source], page):
+        if (
+            page.exists()
+            and not chosen[source].get("data_root")  # whose photographs may have changed
+            and stamps.get(source.stem) == _stamp(source, chosen[source], page)
+        ):
             log(f"[{number}/{len(sources)}] {source.stem}: up to date")
             continue
         log(f"[{number}/{len(sources)}] {source.stem}: running")
@@ -241,4 +245,4 @@ def _stamp(source: Path, given: dict, page: Path) -> str:
         if files.read_json(path).get("scale") == chosen["scale"]
     ]
     made = [files.sha256(path) for path in (source, page)]
-    return files.digest([made, chosen, records.code_sha256(), known])
+    return files.digest([made, chosen, records.CODE_SHA256, known])

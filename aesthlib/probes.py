@@ -1,9 +1,10 @@
 """Linear probes on frozen features: converged ("exact") or by the paper's schedule ("sgd").
 
-A linear model with an L2 penalty, or trained by SGD from zero, never leaves the span of its
-features. So N entries of D > N values are first turned into N coordinates without loss: every
-distance, every solution and every step of SGD stays the same, at N/D of the cost. All folds,
-inner folds and penalties are then fitted at once, one column a fit, weights marking its entries.
+Features are centred by their mean over all entries (no label enters). A linear model with an L2
+penalty, or trained by SGD from zero, never leaves the span of its features. So N entries of D > N
+values are then turned into N coordinates without loss: every distance, every solution and every
+step of SGD on the centred features stays the same, at N/D of the cost. All folds, inner folds and
+penalties are fitted at once, one column a fit, weights marking its entries.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import metrics
+from . import metrics, settings
 
 SOLVERS = ("exact", "sgd")
 MEMORY = 10  # pairs that L-BFGS keeps
@@ -57,11 +58,15 @@ class ProbeConfig:
     def __post_init__(self):
         if self.solver not in SOLVERS:
             raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, got {self.solver!r}")
-        for name, least in (("folds", 2), ("repeats", 1), ("inner_folds", 2), ("epochs", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        settings.settle(self)
+        settings.hold(self, {
+            "folds": 2, "repeats": 1, "inner_folds": 2, "epochs": 1, "drop_every_epochs": 1,
+            "batch_size": 1, "learning_rate": 0, "learning_rate_drop": 0, "momentum": 0,
+            "weight_decay": 0,
+        })  # fmt: skip
         if not self.penalties or min(self.penalties) <= 0:
             raise ValueError(f"penalties must be positive, got {self.penalties}")
+        object.__setattr__(self, "penalties", tuple(sorted(map(float, self.penalties))))
 
 
 def splits(
@@ -99,7 +104,11 @@ def coordinates(features: Tensor) -> Tensor:
 
 
 def minimize(
-    inputs: Tensor, targets: Tensor, weights: Tensor, penalties: Tensor, logistic: bool,
+    inputs: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    penalties: Tensor,
+    logistic: bool,
     max_iterations: int = 500,
 ) -> Tensor:
     """Fit C linear models at once, each column to the minimum of
@@ -185,10 +194,14 @@ def minimize(
 
 
 def _exact(
-    inputs: Tensor, targets: Tensor, positive: np.ndarray, groups, config: ProbeConfig,
+    inputs: Tensor,
+    targets: Tensor,
+    positive: np.ndarray,
+    groups,
+    config: ProbeConfig,
     logistic: bool,
 ) -> np.ndarray:
-    """Out-of-fold outputs (R, N), the penalty of each training set chosen inside it."""  # fmt: skip
+    """Out-of-fold outputs (R, N), the penalty of each training set chosen inside it."""
     count, inner = len(positive), config.inner_folds
     inputs = inputs / inputs.square().sum(1).mean().sqrt().clamp_min(1e-12)
     outer = [
@@ -220,7 +233,11 @@ def _exact(
         for left_out in range(inner):
             held = inner_of[repeat, fold] == left_out
             guess = output[held, repeat, fold, left_out]
-            loss = np.logaddexp(0, guess) - truth[held] * guess if logistic else (guess - truth[held]) ** 2
+            loss = (
+                np.logaddexp(0, guess) - truth[held] * guess
+                if logistic
+                else (guess - truth[held]) ** 2
+            )
             error += loss.sum(0)
         best = len(penalties) - 1 - int(np.argmin(error[::-1]))  # of equals the strongest
         tested = outer[repeat] == fold
@@ -247,7 +264,9 @@ def _sgd(inputs: Tensor, positive: np.ndarray, groups, config: ProbeConfig) -> n
         )  # fmt: skip
         for epoch in range(config.epochs):
             drops = epoch // config.drop_every_epochs
-            optimizer.param_groups[0]["lr"] = config.learning_rate * config.learning_rate_drop**drops
+            optimizer.param_groups[0]["lr"] = (
+                config.learning_rate * config.learning_rate_drop**drops
+            )
             order = [rows[torch.randperm(len(rows), generator=generator)] for rows in train]
             for step in range(steps):
                 rows = torch.stack([o[step * batch : (step + 1) * batch] for o in order])

@@ -8,7 +8,6 @@ safetensors beside a JSON header with their hash; nothing is ever unpickled.
 import dataclasses
 import platform
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from . import __version__, files
@@ -30,9 +29,9 @@ class RecordMissing(LookupError):
 
 def run_id(experiment: str, scale: str, config: dict, data: list[str]) -> str:
     """Sixteen hexadecimal digits that name a run: same question, same name."""
-    return files.digest(
-        {"experiment": experiment, "scale": scale, "config": config, "data": data}
-    )[:16]
+    return files.digest({"experiment": experiment, "scale": scale, "config": config, "data": data})[
+        :16
+    ]
 
 
 def resolved(config) -> dict:
@@ -46,12 +45,17 @@ def _plain(value):
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
-@cache
-def code_sha256() -> str:
-    """Hash of the package's own source files: the code version in records."""
+def _code_sha256() -> str:
     root = Path(__file__).parent
-    sources = sorted(root.rglob("*.py"))
-    return files.digest([[path.relative_to(root).as_posix(), files.sha256(path)] for path in sources])
+    return files.digest(
+        [
+            [path.relative_to(root).as_posix(), files.sha256(path)]
+            for path in sorted(root.rglob("*.py"))
+        ]
+    )
+
+
+CODE_SHA256 = _code_sha256()  # of the package's sources when it was loaded: the code version
 
 
 def environment(device: str, precision: str = "fp32") -> dict:
@@ -61,17 +65,18 @@ def environment(device: str, precision: str = "fp32") -> dict:
     import torchvision
 
     kind = torch.device(device).type
+    cpu = f"CPU ({platform.machine()}, {torch.backends.cpu.get_cpu_capability()})"
     return {
         "aesthlib": __version__,
-        "code_sha256": code_sha256(),
+        "code_sha256": CODE_SHA256,
         "python": platform.python_version(),
         "torch": torch.__version__.split("+")[0],
         "torchvision": torchvision.__version__.split("+")[0],
         "numpy": numpy.__version__,
-        "device": torch.cuda.get_device_name(device) if kind == "cuda" else f"CPU ({platform.machine()}"
-        f", {torch.backends.cpu.get_cpu_capability()})",
+        "device": torch.cuda.get_device_name(device) if kind == "cuda" else cpu,
         "threads": torch.get_num_threads(),
         "precision": precision,
+        "tf32": kind == "cuda" and torch.backends.cudnn.allow_tf32,
     }
 
 
@@ -176,8 +181,9 @@ def load(root: Path | str | None = None):
         root: of a store; default the records published with the project.
 
     Returns:
-        DataFrame with columns experiment, method, dataset, layer, solver (of probes, else ""), metric,
-        value, low and high (95 % interval, NaN where none), n, seed, scale, run_id, minutes; sorted.
+        DataFrame with columns experiment, method, dataset, layer, solver (of probes, else ""),
+        metric, value, low and high (95 % interval, NaN where none), n, seed, scale, run_id and
+        minutes; sorted by these.
 
     Raises:
         ValueError: a file in the store is not a record; names it.
@@ -234,12 +240,16 @@ def load_checkpoint(folder: Path) -> tuple[dict, dict] | None:
     wanted = {"file": str, "sha256": str, "epoch": int, "config": dict, "history": list}
     for key, kind in wanted.items():
         if not isinstance(header, dict) or not isinstance(header.get(key), kind):
-            raise ValueError(f"{folder / 'checkpoint.json'}: not the header of a checkpoint, "
-                             f"{key} is missing or of a wrong type")
+            raise ValueError(
+                f"{folder / 'checkpoint.json'}: not the header of a checkpoint, "
+                f"{key} is missing or of a wrong type"
+            )
     path = folder / Path(header["file"]).name
     if len(header["history"]) != header["epoch"]:
-        raise ValueError(f"{folder / 'checkpoint.json'}: history has {len(header['history'])} "
-                         f"epochs, not {header['epoch']}")
+        raise ValueError(
+            f"{folder / 'checkpoint.json'}: history has {len(header['history'])} "
+            f"epochs, not {header['epoch']}"
+        )
     if not path.exists() or files.sha256(path) != header["sha256"]:
         raise ValueError(
             f"{path} is missing or not the file that checkpoint.json names (SHA-256 differs): "

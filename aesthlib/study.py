@@ -3,6 +3,7 @@
 A scale is a table of numbers, nothing else; all share one code path.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -62,6 +63,9 @@ SCALES = {
         photographs="imagenet", benchmarks=("oasis", "vessel"), pretrain=PretrainConfig()
     ),
 }  # fmt: skip
+
+
+METHODS = ("degradation", "random")  # that the notebooks compare
 
 
 class Study:
@@ -130,11 +134,15 @@ class Study:
         """The record of what each class does to the embedded photographs, in both presets."""
         config = self.scale.pretrain
         identity, target = packed(self.store, "embedded", config.shorter_edge_px, embedded.sources)
-        settings = {"size_px": config.size_px, "shorter_edge_px": config.shorter_edge_px, "seed": 0}
+        settings = {
+            "size_px": config.size_px, "shorter_edge_px": config.shorter_edge_px, "seed": 0,
+            "levels": {o.name: [list(o.values(p)) for p in ops.PRESETS] for o in ops.OPERATIONS},
+        }  # fmt: skip
         name = records.run_id("identifiability", self.name, settings, [identity["sha256"]])
         found = self.store.find(name)
         if found:
             return found
+        started = time.perf_counter()
         pack = photographs.load(target())
         patches = pack.center_crops(torch.arange(len(pack)), config.size_px)
         rows = []
@@ -151,17 +159,33 @@ class Study:
                     rows.append(place | {"metric": metric, "value": float(value), "n": len(pack)})
         return self.store.write(
             _record(name, "identifiability", "degradation", self.name, settings, [identity],
-                    rows, device="cpu")
+                    rows, device="cpu", minutes=(time.perf_counter() - started) / 60)
         )  # fmt: skip
 
+    def everything(self, seed: int = 0) -> list[dict]:
+        """Every record that the notebooks ask for, computed where it is not there."""
+        found = [self.identified()]
+        for method in METHODS:
+            run = self.pretrained(method, seed)
+            found.append(run)
+            found += [
+                self.probed(run, benchmark, solver)
+                for benchmark in self.scale.benchmarks
+                for solver in probes.SOLVERS
+            ]
+        return found
+
     def publish(self, target: Path = records.PUBLISHED) -> int:
-        """Copy this scale's records and the photographs' identities to another store.
+        """Make another store hold this scale's records, and no others of the scale.
 
         Returns:
             The number of records.
         """
-        kept = [record for record in self.store.all() if record["scale"] == self.name]
+        kept = self.everything()
         published = records.Store(target)
+        for outdated in published.all():
+            if outdated["scale"] == self.name:
+                published.path("records", f"{outdated['run_id']}.json").unlink()
         for record in kept:
             published.write(record)
             for data in record["data"]:
@@ -191,6 +215,9 @@ def packed(
     Raises:
         RecordMissing: the photographs are not at hand and the store does not know them.
     """
+
+    if Path(name).name != name:
+        raise ValueError(f"the name of photographs must be a plain word, got {name!r}")
 
     def make() -> Path:
         if sources is None:
@@ -231,7 +258,7 @@ def pretrain_or_load(
     rows = [
         {"dataset": name, "layer": "", "metric": f"training_{key}", "value": last[key],
          "n": last["images"]}
-        for key in ("loss", "accuracy") if key in last and config.method != "random"
+        for key in ("cross_entropy", "accuracy") if key in last
     ]  # fmt: skip
     return store.write(
         _record(
@@ -280,6 +307,7 @@ def probe_or_load(
     found = store.find(run_id)
     if found:
         return found
+    started = time.perf_counter()
     pack = photographs.load(target(), "probe")
     if benchmark == "unseen":
         entries = Unseen(pack, size, unseen_pairs)
@@ -294,15 +322,13 @@ def probe_or_load(
         def batch_of(index):
             return pack.center_crops(index, size)
 
-    written = features.extract(
-        training.load_backbone(
-            store.path("checkpoints", run["run_id"]), trained["backbone"], device
-        ),
-        count, batch_of,
-        store.path("features", files.digest([run["checkpoint_sha256"], settings["size_px"],
-                                             identity["sha256"], benchmark, unseen_pairs])[:16]),
-        device, f"features of {run['method']} on {benchmark}",
-    )  # fmt: skip
+    named = [run["checkpoint_sha256"], size, identity["sha256"], benchmark, unseen_pairs]
+    written = store.path("features", files.digest(named)[:16])
+    if not features.complete(written):
+        checkpoint = store.path("checkpoints", run["run_id"])
+        backbone = training.load_backbone(checkpoint, run["checkpoint_sha256"], device)
+        label = f"features of {run['method']} on {benchmark}"
+        features.extract(backbone, count, batch_of, written, device, label)
     rows = [
         {"dataset": benchmark, "layer": layer, **row}
         for layer in LAYERS
@@ -312,6 +338,7 @@ def probe_or_load(
         _record(
             run_id, "probe", run["method"], scale, settings, [identity], rows, device,
             seed=run["seed"], checkpoint_sha256=run["checkpoint_sha256"],
+            minutes=(time.perf_counter() - started) / 60,
         )
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from . import files, models, pretext, progress, records
+from . import files, models, pretext, progress, records, settings
 from .data.photographs import Pack
 
 REPORT_SECONDS = 2.0  # between updates of the progress line; each waits for the device
@@ -52,23 +52,26 @@ class PretrainConfig:
     options: object = None
 
     def __post_init__(self):
+        settings.settle(self)
         task = pretext.task(self.method)
         if self.options is None:
             object.__setattr__(self, "options", task.Options())
         elif not isinstance(self.options, task.Options):
             raise ValueError(f"options must be {self.method}'s Options, got {self.options!r}")
         if self.backbone not in models.BACKBONES:
-            raise ValueError(f"backbone must be one of {', '.join(models.BACKBONES)}, "
-                             f"got {self.backbone!r}")
+            raise ValueError(
+                f"backbone must be one of {', '.join(models.BACKBONES)}, got {self.backbone!r}"
+            )
         smallest = models.SMALLEST_PX[self.backbone]
         if not smallest <= self.size_px <= self.shorter_edge_px:
-            raise ValueError(f"size_px must lie in [{smallest}, shorter_edge_px = "
-                             f"{self.shorter_edge_px}] for {self.backbone}, got {self.size_px}")
-        for name in ("epochs", "crops_per_photograph", "drop_every_epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.batch_size < 2:
-            raise ValueError(f"batch_size must be at least 2, got {self.batch_size}")
+            raise ValueError(
+                f"size_px must lie in [{smallest}, shorter_edge_px = "
+                f"{self.shorter_edge_px}] for {self.backbone}, got {self.size_px}"
+            )
+        settings.hold(self, {
+            "epochs": 1, "crops_per_photograph": 1, "drop_every_epochs": 1, "batch_size": 2,
+            "learning_rate_drop": 0, "momentum": 0, "weight_decay": 0,
+        })  # fmt: skip
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
         if self.precision not in ("auto", "bf16", "fp32"):
@@ -90,7 +93,7 @@ class Outcome:
 
 
 def choose_device(name: str = "auto") -> str:
-    """"cuda" where there is one, else "cpu"; a named device is checked.
+    """ "cuda" where there is one, else "cpu"; a named device is checked.
 
     Raises:
         ValueError: the device is not there.
@@ -147,16 +150,21 @@ def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: st
         weight_decay=config.weight_decay,
     )
     if torch.device(device).type == "cuda":
-        photographs = photographs.to(device)
+        free, _ = torch.cuda.mem_get_info(device)
+        if photographs.pixels.nbytes < free / 2:  # else they are cropped on the CPU
+            photographs = photographs.to(device)
     precision = choose_precision(config.precision, device)
     epochs = config.epochs if task.trains else 1
-    identity = {"config": records.resolved(config), "data": photographs.sha256}
+    identity = {
+        "config": records.resolved(config), "data": photographs.sha256, "precision": precision,
+    }  # fmt: skip
     history, sha256 = _resume(folder, identity, model, optimizer)
 
     count = len(photographs) * config.crops_per_photograph
     if count < 2:
-        raise ValueError("crops_per_photograph: an epoch needs at least two patches, and there is "
-                         "one photograph")
+        raise ValueError(
+            "crops_per_photograph: an epoch needs at least two patches, and there is one photograph"
+        )
     batch = min(config.batch_size, count)
     steps = count // batch
     line = progress.bar(
@@ -173,7 +181,7 @@ def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: st
         sums, images = {}, 0
         for step in range(steps):
             index = order[step * batch : (step + 1) * batch]
-            patches = photographs.random_crops(index, config.size_px, generator)
+            patches = photographs.random_crops(index, config.size_px, generator).to(device)
             with torch.autocast(torch.device(device).type, torch.bfloat16, precision == "bf16"):
                 loss, measures = task.step(backbone, patches, generator, epoch)
             if task.trains:
@@ -189,9 +197,10 @@ def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: st
             if now - reported > REPORT_SECONDS:
                 reported = now
                 means = _means(sums)
+                rate = images / (now - started)
                 line.set_postfix_str(
                     f"epoch {epoch + 1}/{epochs}, loss {means['loss']:.3f}, "
-                    f"accuracy {means.get('accuracy', 0):.1%}, {images / (now - started):.0f} images/s",
+                    f"accuracy {means.get('accuracy', 0):.1%}, {rate:.0f} images/s",
                     refresh=False,
                 )
         means = _means(sums)
@@ -208,6 +217,7 @@ def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: st
                 "learning_rate": config.learning_rate_at(epoch),
                 "images": images,
                 "seconds": round(time.perf_counter() - started, 3),
+                "code_sha256": records.CODE_SHA256,
             }
         )
         sha256 = _save(folder, identity, model, optimizer, history)
@@ -216,20 +226,29 @@ def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: st
     return Outcome(tuple(history), sha256, precision, minutes)
 
 
-def load_backbone(folder: Path, name: str, device: str) -> nn.Module:
+def load_backbone(folder: Path, sha256: str, device: str) -> nn.Module:
     """The frozen backbone of a run, in evaluation mode.
+
+    Args:
+        folder: of the run's checkpoint.
+        sha256: of the checkpoint, as the run's record names it.
 
     Raises:
         FileNotFoundError: folder holds no checkpoint.
-        ValueError: the checkpoint was altered or is of another backbone.
+        ValueError: the checkpoint was altered or is not the one of the record.
     """
     loaded = records.load_checkpoint(folder)
     if loaded is None:
-        raise FileNotFoundError(f"{folder} holds no checkpoint")
+        raise FileNotFoundError(
+            f"{folder} holds no checkpoint: put the run's there or delete its record"
+        )
     tensors, header = loaded
-    if header["config"]["backbone"] != name:
-        raise ValueError(f"{folder} holds {header['config']['backbone']}, not {name}")
-    backbone = models.build(name, seed=0)
+    if header["sha256"] != sha256:
+        raise ValueError(
+            f"{folder} holds checkpoint {header['sha256'][:16]}, not {sha256[:16]} of the run's "
+            "record: restore it, or delete both to train again"
+        )
+    backbone = models.build(header["config"]["backbone"], seed=0)
     prefix = "model.backbone."
     backbone.load_state_dict(
         {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}

@@ -34,8 +34,9 @@ seed = 0  # of weights, crops and draws
 from IPython.display import HTML, display
 
 from aesthlib import plots
+from aesthlib.probes import SOLVERS
 from aesthlib.records import load
-from aesthlib.study import Study
+from aesthlib.study import METHODS, Study
 
 study = Study(scale, store, data_root, load_only, device)
 
@@ -46,12 +47,12 @@ study = Study(scale, store, data_root, load_only, device)
 # the training folds. Intervals hold 95 % of 1000 bootstrap resamples of the entries.
 
 # %%
-runs = {method: study.pretrained(method, seed) for method in ("degradation", "random")}
+runs = {method: study.pretrained(method, seed) for method in METHODS}
 probed = [
     study.probed(run, benchmark, solver)
     for benchmark in study.scale.benchmarks
     for run in runs.values()
-    for solver in ("exact", "sgd")
+    for solver in SOLVERS
 ]
 
 # %% tags=["hide-input"]

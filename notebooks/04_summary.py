@@ -32,10 +32,10 @@ from IPython.display import HTML, display
 from myst_nb import glue
 
 from aesthlib import records
-from aesthlib.study import Study
+from aesthlib.study import METHODS, Study
 
 study = Study(scale, store, data_root, load_only, device)
-runs = {method: study.pretrained(method, seed) for method in ("degradation", "random")}
+runs = {method: study.pretrained(method, seed) for method in METHODS}
 probed = {
     (method, benchmark): study.probed(run, benchmark)
     for method, run in runs.items()

@@ -54,7 +54,7 @@ def test_from_photographs_to_records(tiny, data_root, tmp_path, monkeypatch, cap
     assert "OASIS: 1 files without a rating passed over: extra.png" in said
     assert "oasis: 1 of 24 files left out" in said
     assert run["data"][0]["photographs"] == 15
-    assert run["metrics"][0]["metric"] == "training_loss"
+    assert run["metrics"][0]["metric"] == "training_cross_entropy"
     assert len(run["history"]) == 1
     assert probed[1]["metrics"][0]["n"] == 23  # the broken file is left out
     assert probed[1]["data"][0]["left_out"] == 1
@@ -64,21 +64,10 @@ def test_from_photographs_to_records(tiny, data_root, tmp_path, monkeypatch, cap
     best = max(row["value"] for row in probed[1]["metrics"] if row["metric"] == "srcc")
     assert best > 0.9
 
-    # asking again computes nothing, not even without the photographs
-    def never(*arguments, **named):
-        raise AssertionError("computed twice")
-
-    monkeypatch.setattr(training, "pretrain", never)
-    monkeypatch.setattr(features, "extract", never)
-    again = Study("smoke", tmp_path / "store", load_only=True, device="cpu")
-    assert again.pretrained("degradation") == run
-    assert again.probed(run, "oasis", "sgd") == sgd
-    with pytest.raises(records.RecordMissing, match="--load-only"):
-        again.pretrained("degradation", seed=1)
-
-    # and what is published can be loaded where nothing else is
-    count = asked.publish(tmp_path / "published")
-    assert count == 4
+    # what is published is the scale's, and nothing else of it
+    outdated = run | {"run_id": "0" * 16}
+    records.Store(tmp_path / "published").write(outdated)
+    asked.publish(tmp_path / "published")
     frame = records.load(tmp_path / "published")
     wanted = {
         "experiment",
@@ -92,9 +81,46 @@ def test_from_photographs_to_records(tiny, data_root, tmp_path, monkeypatch, cap
         "run_id",
     }
     assert wanted <= set(frame.columns)
-    assert set(frame.run_id) == {run["run_id"], sgd["run_id"]} | {r["run_id"] for r in probed}
-    elsewhere = Study("smoke", tmp_path / "published", load_only=True, device="cpu")
-    assert elsewhere.probed(run, "unseen") == probed[0]
+    assert outdated["run_id"] not in set(frame.run_id)
+
+    # asking again computes nothing, not even without the photographs
+    def never(*arguments, **named):
+        raise AssertionError("computed twice")
+
+    monkeypatch.setattr(training, "pretrain", never)
+    monkeypatch.setattr(features, "extract", never)
+    for store in ("store", "published"):
+        again = Study("smoke", tmp_path / store, load_only=True, device="cpu")
+        assert again.pretrained("degradation") == run
+        assert again.probed(run, "oasis", "sgd") == sgd
+        assert len(again.everything()) == 11 == len(again.store.all())
+    with pytest.raises(records.RecordMissing, match="--load-only"):
+        again.pretrained("degradation", seed=1)
+
+
+def test_other_ratings_are_other_data(tiny, data_root, tmp_path):
+    asked = Study("smoke", tmp_path / "store", data_root, device="cpu")
+    run = asked.pretrained("random")
+    first = asked.probed(run, "oasis", "sgd")
+    ratings = data_root / "oasis" / "ratings.csv"
+    ratings.write_text(ratings.read_text().replace("0.png,Scene,1.0", "0.png,Scene,6.0"))
+    assert asked.probed(run, "oasis", "sgd")["run_id"] != first["run_id"]
+
+
+def test_features_come_from_the_checkpoint_of_the_record(tiny, tmp_path):
+    asked = Study("smoke", tmp_path / "store", device="cpu")
+    run = asked.pretrained("random") | {"checkpoint_sha256": "0" * 64}
+    with pytest.raises(ValueError, match="not 0000000000000000 of the run's record"):
+        asked.probed(run, "unseen")
+
+
+@pytest.mark.parametrize("scale", ["smoke", "study"])
+def test_the_published_records_are_those_of_the_scale(scale):
+    """Whoever changes a scale, a default or the data runs and publishes again."""
+    published = Study(scale, records.PUBLISHED, load_only=True, device="cpu")
+    asked = {record["run_id"] for record in published.everything()}
+    stored = {r["run_id"] for r in published.store.all() if r["scale"] == scale}
+    assert asked == stored
 
 
 def test_identifiability_finds_the_invisible_class(tiny, tmp_path):

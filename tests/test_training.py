@@ -138,7 +138,8 @@ def test_random_moves_no_weight_and_takes_one_pass(photographs, tmp_path):
     config = tiny(method="random", options=None, epochs=9, seed=3)
     outcome = pretrain(config, photographs, tmp_path, "cpu")
     assert len(outcome.history) == 1
-    trained, fresh = load_backbone(tmp_path, "alexnet", "cpu"), models.build("alexnet", seed=3)
+    trained = load_backbone(tmp_path, outcome.checkpoint_sha256, "cpu")
+    fresh = models.build("alexnet", seed=3)
     for (name, weight), before in zip(trained.named_parameters(), fresh.parameters(), strict=True):
         assert torch.equal(weight, before), name
     norms = [m for m in trained.modules() if isinstance(m, torch.nn.BatchNorm2d)]
@@ -265,7 +266,10 @@ def test_photographs_too_few_or_too_small_are_refused(packed, smooth, tmp_path):
         ({"drop_every_epochs": 0}, "drop_every_epochs must be at least 1"),
         ({"batch_size": 1}, "batch_size must be at least 2"),
         ({"learning_rate": 0.0}, "learning_rate must be positive"),
-        ({"learning_rate": math.nan}, "learning_rate must be positive"),
+        ({"learning_rate": math.nan}, "learning_rate must be finite"),
+        ({"epochs": "3"}, "epochs must be of type int"),
+        ({"epochs": 2.5}, "epochs must be of type int"),
+        ({"momentum": -0.1}, "momentum must be at least 0"),
         ({"precision": "fp16"}, "precision must be auto, bf16 or fp32"),
     ],
 )
@@ -293,7 +297,7 @@ def test_precision_is_chosen():
 
 def test_a_backbone_is_loaded_frozen(trained, speckled):
     folder, _, _ = trained
-    backbone = load_backbone(folder, "alexnet", "cpu")
+    backbone = load_backbone(folder, records.load_checkpoint(folder)[1]["sha256"], "cpu")
     assert not backbone.training and not any(p.requires_grad for p in backbone.parameters())
     tensors, _ = records.load_checkpoint(folder)
     for name, value in backbone.state_dict().items():
@@ -306,9 +310,9 @@ def test_a_backbone_is_loaded_frozen(trained, speckled):
 def test_a_backbone_that_is_not_there_is_named(trained, tmp_path):
     folder, _, _ = trained
     with pytest.raises(FileNotFoundError, match=f"{tmp_path} holds no checkpoint"):
-        load_backbone(tmp_path, "alexnet", "cpu")
-    with pytest.raises(ValueError, match=f"{folder} holds alexnet, not resnet18"):
-        load_backbone(folder, "resnet18", "cpu")
+        load_backbone(tmp_path, "0" * 64, "cpu")
+    with pytest.raises(ValueError, match=f"{folder} holds checkpoint .*, not 0000000000000000 of"):
+        load_backbone(folder, "0" * 64, "cpu")
 
 
 @pytest.mark.gpu
@@ -320,4 +324,5 @@ def test_trains_and_resumes_on_cuda(photographs, tmp_path, during):
     outcome = pretrain(config, photographs, tmp_path, "cuda")
     assert outcome.precision == "bf16" and len(outcome.history) == 3
     assert all(math.isfinite(row["loss"]) for row in outcome.history)
-    assert load_backbone(tmp_path, "resnet18", "cuda").stages["conv1"][0].weight.is_cuda
+    backbone = load_backbone(tmp_path, outcome.checkpoint_sha256, "cuda")
+    assert backbone.stages["conv1"][0].weight.is_cuda

@@ -88,7 +88,10 @@ def _read_rated_folder(folder: Path, name: str, mean_column: str, group_column: 
         listed = ", ".join(unrated[:3]) + (", …" if len(unrated) > 3 else "")
         progress.note(f"{name}: {len(unrated)} files without a rating passed over: {listed}")
     median = float(np.median(mos))
-    sources = tuple(Source(file, folder / "images" / file, "probe") for file in names)
+    sources = tuple(
+        Source(file, folder / "images" / file, "probe", repr(float(rating)))
+        for file, rating in zip(names, mos, strict=True)
+    )
     return Benchmark(
         name, sources, mos, mos >= median, f"mean rating at or above the median {median:g}"
     )

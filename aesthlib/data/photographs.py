@@ -26,17 +26,18 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 SMALLEST_EDGE_PX = 16  # below, nothing of a photograph is left
 LARGEST_PIXELS = 178_956_970  # Pillow's own guard against decompression bombs
 LARGEST_ASPECT = 8.0
-COLUMNS = ("file", "sha256", "split", "height", "width", "offset", "problem")
+COLUMNS = ("file", "sha256", "split", "label", "height", "width", "offset", "problem")
 TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names need not be UTF-8
 
 
 @dataclass(frozen=True)
 class Source:
-    """A photograph to pack: `name` in the manifest, `path` on disk, `split` it belongs to."""
+    """A photograph to pack: `name` in the manifest, `path` on disk, `split` and `label`, if any."""
 
     name: str
     path: Path
     split: str = "train"
+    label: str = ""
 
 
 class UnreadableImage(ValueError):
@@ -240,8 +241,7 @@ def pack(
     shutil.rmtree(outdated, ignore_errors=True)
     work = target.with_name(f".{target.name}.partial")
     if work.exists() and (
-        not (work / "settings.json").exists()
-        or files.read_json(work / "settings.json") != settings
+        not (work / "settings.json").exists() or files.read_json(work / "settings.json") != settings
     ):
         shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True)
@@ -250,7 +250,9 @@ def pack(
     done = {row["file"] for row in rows}
 
     def read(source: Source) -> tuple[dict, np.ndarray | None]:
-        row = dict.fromkeys(COLUMNS, "") | {"file": source.name, "split": source.split}
+        row = dict.fromkeys(COLUMNS, "") | {
+            "file": source.name, "split": source.split, "label": source.label,
+        }  # fmt: skip
         try:
             row["sha256"] = files.sha256(source.path)
             pixels = decode(source.path, shorter_edge_px)
@@ -292,7 +294,10 @@ def pack(
         shutil.rmtree(work)  # the next call looks again
         first = "; ".join(f"{row['file']}: {row['problem']}" for row in rows[:5])
         raise ValueError(f"none of {len(rows)} files of {name} is a usable photograph: {first}")
-    content = [[row["file"], row["sha256"], row["split"]] for row in good]
+    content = [
+        [row["file"], row["sha256"], row["split"], *([row["label"]] if row["label"] else [])]
+        for row in good
+    ]
     files.write_json(
         work / "pack.json",
         {
@@ -314,11 +319,12 @@ def pack(
 
 def _fingerprint(source: Source) -> list:
     """What tells cheaply that a file is still the one that was packed."""
+    told = [source.name, source.split] + ([source.label] if source.label else [])
     try:
         status = source.path.stat()
     except OSError:
-        return [source.name, source.split]
-    return [source.name, source.split, status.st_size, status.st_mtime_ns]
+        return told
+    return [*told, status.st_size, status.st_mtime_ns]
 
 
 def _in_order(function, items: list, workers: int) -> Iterator:
@@ -343,7 +349,11 @@ def _resume(work: Path) -> tuple[list[dict], int]:
     whole = content[: content.rfind(b"\n") + 1]  # a killed process leaves half a line
     rows = list(csv.DictReader(io.StringIO(whole.decode(**TEXT), newline="")))
     offset = max(
-        (int(r["offset"]) + 3 * int(r["height"]) * int(r["width"]) for r in rows if not r["problem"]),
+        (
+            int(r["offset"]) + 3 * int(r["height"]) * int(r["width"])
+            for r in rows
+            if not r["problem"]
+        ),
         default=0,
     )
     size = binary.stat().st_size if binary.exists() else 0
@@ -369,7 +379,9 @@ def load(target: Path, split: str | None = None) -> Pack:
     """
     target = Path(target)
     if not (target / "pack.json").exists():
-        raise FileNotFoundError(f"{target} is not a finished pack; make it with `aesthlib data pack`")
+        raise FileNotFoundError(
+            f"{target} is not a finished pack; make it with `aesthlib data pack`"
+        )
     header = files.read_json(target / "pack.json")
     manifest = target / "manifest.csv"
     size = (target / "pixels.bin").stat().st_size
@@ -386,17 +398,23 @@ def load(target: Path, split: str | None = None) -> Pack:
             try:
                 shape = [int(row[key]) for key in ("offset", "height", "width")]
             except (TypeError, ValueError):
-                raise ValueError(f"{manifest}, line {line}: offset, height and width must be "
-                                 "whole numbers; pack the photographs again") from None
+                raise ValueError(
+                    f"{manifest}, line {line}: offset, height and width must be "
+                    "whole numbers; pack the photographs again"
+                ) from None
             if min(shape) < 0 or shape[0] + 3 * shape[1] * shape[2] > size:
-                raise ValueError(f"{manifest}, line {line}: {row['file']} does not lie within "
-                                 "pixels.bin; pack the photographs again")
+                raise ValueError(
+                    f"{manifest}, line {line}: {row['file']} does not lie within "
+                    "pixels.bin; pack the photographs again"
+                )
             packed += 1
             if split is None or row["split"] == split:
                 rows.append((row["file"], *shape))
     if packed != header["photographs"]:
-        raise ValueError(f"{manifest} lists {packed} photographs, pack.json "
-                         f"{header['photographs']}; pack the photographs again")
+        raise ValueError(
+            f"{manifest} lists {packed} photographs, pack.json "
+            f"{header['photographs']}; pack the photographs again"
+        )
     if not rows:
         raise ValueError(f"{target} holds no photograph of split {split!r}")
     pixels = torch.from_file(str(target / "pixels.bin"), shared=False, size=size, dtype=torch.uint8)

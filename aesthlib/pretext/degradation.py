@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from .. import losses, ops
+from .. import losses, ops, settings
 from ..models import LAYERS
 from . import Measures
 
@@ -24,7 +24,9 @@ class Degradation(nn.Module):
             preset: levels, "paper" or "calibrated".
             operations: names of those drawn; all ten by default.
             operations_per_patch: three in the paper, both levels of each.
-            noise_units, shuffle_block_px, shuffle: see `ops.Reading`.
+            noise_units: unit of the noise variance, see `ops.Reading`.
+            shuffle_block_px: pixels a side of a block in patch shuffle.
+            shuffle: "within" or "move", see `ops.Reading`.
             use_degradation: whether eq. 1 is in the loss.
             lambda_triplet: λ of eq. 3; 0 leaves eq. 2 out. Paper: 0.02.
             triplet_from_epoch: the triplet loss enters after that many epochs. Paper: 30.
@@ -45,6 +47,7 @@ class Degradation(nn.Module):
         entropy_from_epoch: int = 5
 
         def __post_init__(self):
+            settings.settle(self)
             ops.Reading(self.noise_units, self.shuffle_block_px, self.shuffle)
             for name in self.operations:
                 ops.operation(name)
@@ -59,10 +62,10 @@ class Degradation(nn.Module):
                     f"operations_per_patch must lie in [1, {len(self.operations)}], "
                     f"got {self.operations_per_patch}"
                 )
-            for name in ("lambda_triplet", "triplet_from_epoch", "entropy_alpha",
-                         "entropy_from_epoch"):  # fmt: skip
-                if not getattr(self, name) >= 0:
-                    raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+            settings.hold(self, {
+                "lambda_triplet": 0, "triplet_from_epoch": 0, "entropy_alpha": 0,
+                "entropy_from_epoch": 0,
+            })  # fmt: skip
 
     def __init__(self, backbone: nn.Module, options: Options, seed: int):
         super().__init__()

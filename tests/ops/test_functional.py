@@ -358,9 +358,7 @@ def blocks(image, block_px=8):
     height, width, _ = array.shape
     return {
         (y, x): [
-            pixel.tobytes()
-            for row in array[y : y + block_px, x : x + block_px]
-            for pixel in row
+            pixel.tobytes() for row in array[y : y + block_px, x : x + block_px] for pixel in row
         ]
         for y in range(0, height, block_px)
         for x in range(0, width, block_px)

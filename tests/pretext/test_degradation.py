@@ -131,9 +131,7 @@ def test_subset_of_operations(step, monkeypatch):
 def test_head_follows_its_seed_and_leaves_the_global_generator():
     backbone = models.build("alexnet", 0)
     before = torch.get_rng_state()
-    first, again, other = (
-        Degradation(backbone, Options(), seed).head.weight for seed in (0, 0, 1)
-    )
+    first, again, other = (Degradation(backbone, Options(), seed).head.weight for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert first.shape == (22, 256)
@@ -151,11 +149,11 @@ def test_head_follows_its_seed_and_leaves_the_global_generator():
         ({"noise_units": "dB"}, "noise_units"),
         ({"shuffle": "all"}, "shuffle"),
         ({"shuffle_block_px": 0}, "shuffle_block_px"),
-        ({"lambda_triplet": -0.1}, "lambda_triplet must not be negative"),
-        ({"lambda_triplet": math.nan}, "lambda_triplet must not be negative"),
-        ({"triplet_from_epoch": -1}, "triplet_from_epoch must not be negative"),
-        ({"entropy_alpha": -1.0}, "entropy_alpha must not be negative"),
-        ({"entropy_from_epoch": -1}, "entropy_from_epoch must not be negative"),
+        ({"lambda_triplet": -0.1}, "lambda_triplet must be at least 0"),
+        ({"lambda_triplet": math.nan}, "lambda_triplet must be finite"),
+        ({"triplet_from_epoch": -1}, "triplet_from_epoch must be at least 0"),
+        ({"entropy_alpha": -1.0}, "entropy_alpha must be at least 0"),
+        ({"entropy_from_epoch": -1}, "entropy_from_epoch must be at least 0"),
     ],
 )
 def test_bad_options_are_named(options, message):
