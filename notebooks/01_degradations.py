@@ -84,7 +84,7 @@ record["run_id"], record["config"]
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Horizontal bars of the mean absolute change of a pixel by class, preset paper, on a logarithmic axis. Gaussian blur at level 1 is marked as identical to the original."}}
 plots.visibility(changes[changes.dataset == "embedded, paper"], "paper");
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Horizontal bars of the mean absolute change of a pixel by class, preset calibrated, on a logarithmic axis. No class is identical to the original."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Horizontal bars of the mean absolute change of a pixel by class, preset calibrated, on a logarithmic axis. Classes that change no pixel are marked as identical to the original."}}
 plots.visibility(changes[changes.dataset == "embedded, calibrated"], "calibrated");
 
 # %% tags=["hide-input"]

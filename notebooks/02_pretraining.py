@@ -49,13 +49,14 @@ untrained = study.pretrained("random", seed)
 # %% tags=["hide-input"]
 history = pd.DataFrame(run["history"]).assign(seed=seed)
 config, options, data = run["config"], run["config"]["options"], run["data"][0]
+versions = 1 + 2 * options["operations_per_patch"]
 facts = {
     "photographs": f"{data['name']}, {data['photographs']} ({data['left_out']} left out)",
     "patch": f"{config['size_px']} px, photographs at {config['shorter_edge_px']} px",
     "backbone": config["backbone"],
     "epochs": config["epochs"],
     "images through the network": f"{history.images.sum():,}",
-    "batch": f"{config['batch_size']} patches, seven versions each",
+    "batch": f"{config['batch_size']} patches, {versions} versions each",
     "learning rate": f"{config['learning_rate']:g}, times {config['learning_rate_drop']:g} every "
     f"{config['drop_every_epochs']} epochs",
     "triplet loss after epoch": options["triplet_from_epoch"],
@@ -76,7 +77,7 @@ display(HTML(pd.Series(facts, name=f"scale {scale}").to_frame().to_html()))
 # $H$ and the value from which on the weight is zero, whether or not the weight is switched on.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Four panels by epoch: cross-entropy falls, accuracy over 22 classes rises above chance, the triplet loss, and the entropy of the predictions with the line above which a patch weighs nothing."}}
-plots.training_curves(history, options, chance=1 / 7);
+plots.training_curves(history, options, chance=1 / versions);
 
 # %% tags=["hide-input"]
 first, last = run["history"][0], run["history"][-1]
@@ -88,7 +89,7 @@ print(
     "on average."
 )
 print(
-    f"Always saying None is right for one version in seven, {1 / 7:.1%}; guessing among "
+    f"Always saying None is right for one version in {versions}, {1 / versions:.1%}; guessing among "
     f"{len(ops.CLASSES)} classes {1 / len(ops.CLASSES):.1%}."
 )
 

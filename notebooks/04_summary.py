@@ -62,6 +62,7 @@ for row in conv3.itertuples():
     glue(f"{row.dataset}_{row.method}_{row.metric}", float(value), display=False)
 trained = runs["degradation"]
 glue("pretext_accuracy", float(100 * trained["history"][-1]["accuracy"]), display=False)
+glue("entropy_weight", float(trained["history"][-1]["entropy_weight"]), display=False)
 glue("photographs", int(trained["data"][0]["photographs"]), display=False)
 glue("epochs", int(trained["config"]["epochs"]), display=False)
 glue("minutes", float(trained["minutes"]), display=False)
