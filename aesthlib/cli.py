@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         given.run(given)
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        print("\nstopped; the same command goes on from the last finished epoch", file=sys.stderr)
         return 130
     except (ValueError, OSError, LookupError, ArithmeticError, RuntimeError) as error:
         print(f"aesthlib {arguments[0]}: {error}", file=sys.stderr)

@@ -186,12 +186,16 @@ def load(root: Path | str | None = None):
         minutes; sorted by these.
 
     Raises:
+        FileNotFoundError: root is no store.
         ValueError: a file in the store is not a record; names it.
     """
     import pandas as pd
 
+    store = Store(Path(root) if root else PUBLISHED)
+    if not store.path("records").is_dir():
+        raise FileNotFoundError(f"{store.root} is no store: it holds no folder records")
     rows = []
-    for record in Store(Path(root) if root else PUBLISHED).all():
+    for record in store.all():
         common = {key: record[key] for key in COLUMNS if key in record}
         common["solver"] = record["config"].get("probe", {}).get("solver", "")
         rows += [{"low": None, "high": None} | common | metric for metric in record["metrics"]]

@@ -102,5 +102,7 @@ for preset, rows in unchanged.groupby("dataset"):
 #
 # ## Re-run
 # ```bash
-# aesthlib study degradations --scale smoke
+# aesthlib study degradations --scale smoke                       # trains where a record is missing
+# aesthlib study degradations --scale study --load-only           # from the published records
+# aesthlib study degradations --scale study --data-root FOLDER    # from your photographs
 # ```

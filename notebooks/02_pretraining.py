@@ -102,5 +102,7 @@ print(
 #
 # ## Re-run
 # ```bash
-# aesthlib study pretraining --scale smoke
+# aesthlib study pretraining --scale smoke                       # trains where a record is missing
+# aesthlib study pretraining --scale study --load-only           # from the published records
+# aesthlib study pretraining --scale study --data-root FOLDER    # from your photographs
 # ```

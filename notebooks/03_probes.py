@@ -125,5 +125,7 @@ print(
 #
 # ## Re-run
 # ```bash
-# aesthlib study probes --scale smoke
+# aesthlib study probes --scale smoke                       # trains where a record is missing
+# aesthlib study probes --scale study --load-only           # from the published records
+# aesthlib study probes --scale study --data-root FOLDER    # from your photographs
 # ```

@@ -99,5 +99,7 @@ display(HTML(environment.to_frame().to_html()))
 # %% [markdown]
 # ## Re-run
 # ```bash
-# aesthlib study --scale smoke
+# aesthlib study --scale smoke                       # trains where a record is missing
+# aesthlib study --scale study --load-only           # from the published records
+# aesthlib study --scale study --data-root FOLDER    # from your photographs
 # ```

@@ -153,6 +153,7 @@ def test_load_gives_a_row_a_metric(store):
 
 
 def test_load_of_an_empty_store_has_the_columns(store):
+    store.path("records").mkdir(parents=True)
     frame = records.load(store.root)
     assert len(frame) == 0 and list(frame.columns) == list(records.COLUMNS)
 
@@ -258,3 +259,8 @@ def test_an_altered_checkpoint_is_refused(change, message, tmp_path):
     change(tmp_path)
     with pytest.raises(ValueError, match=message):
         records.load_checkpoint(tmp_path)
+
+
+def test_a_misspelt_store_is_no_empty_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere is no store"):
+        records.load(tmp_path / "nowhere")
