@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..ops.functional import IMAGENET_STD
+
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)  # both of pixels in [0, 1] (torchvision)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of pixels in [0, 1], channel by channel (torchvision)
 PROBE_VALUES = 9600  # the paper's probes take 9600 or 9216 values a layer, whatever the channels
 
 
