@@ -227,15 +227,16 @@ def _data_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _pack(given: argparse.Namespace) -> None:
+    from . import records, study
     from .data import photographs
 
-    name = given.name or given.folder.resolve().name
-    given.pack = photographs.pack(
-        photographs.find(given.folder),
-        Path(given.store) / "packs" / f"{name}-{given.shorter_edge_px}",
+    _, target = study.packed(
+        records.Store(Path(given.store)),
+        given.name or given.folder.resolve().name,
         given.shorter_edge_px,
-        name,
+        lambda: photographs.find(given.folder),
     )
+    given.pack = target()
     _show_pack(given)
 
 
