@@ -123,14 +123,23 @@ def epoch_generator(seed: int, epoch: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(files.digest([seed, epoch])[:15], 16))
 
 
-def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: str) -> Outcome:
+def pretrain(
+    config: PretrainConfig,
+    photographs: Pack,
+    folder: Path,
+    device: str,
+    initial: nn.Module | None = None,
+    initial_sha256: str = "",
+) -> Outcome:
     """Train, or go on from the last checkpoint in folder; the result is the same.
 
     Args:
         config: the run.
-        photographs: packed at config.shorter_edge_px.
+        photographs: packed at config.shorter_edge_px; with labels for a supervised task.
         folder: of the checkpoints, one after every epoch.
         device: "cpu" or "cuda".
+        initial: backbone whose weights to start from; None starts from random ones.
+        initial_sha256: of its checkpoint, which names it.
 
     Raises:
         ValueError: the checkpoint in folder is of another config or data, or was altered; one
@@ -138,8 +147,11 @@ def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: st
         FloatingPointError: the loss is no longer finite; the last checkpoint is kept.
         OSError: the disk is full; the last checkpoint is kept.
     """
-    backbone = models.build(config.backbone, config.seed)
-    task = pretext.task(config.method)(backbone, config.options, config.seed)
+    method = pretext.task(config.method)
+    backbone = method.build(config.backbone, config.seed)
+    if initial is not None:
+        backbone.load_state_dict(initial.state_dict())
+    task = method(backbone, config.options, config.seed)
     model = nn.ModuleDict({"backbone": backbone, "task": task})
     model.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
@@ -158,6 +170,9 @@ def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: st
     identity = {
         "config": records.resolved(config), "data": photographs.sha256, "precision": precision,
     }  # fmt: skip
+    if initial_sha256:
+        identity["initial"] = initial_sha256
+    classes = _classes(photographs, config) if task.supervised else None
     history, sha256 = _resume(folder, identity, model, optimizer)
 
     count = len(photographs) * config.crops_per_photograph
@@ -182,16 +197,15 @@ def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: st
         for step in range(steps):
             index = order[step * batch : (step + 1) * batch]
             patches = photographs.random_crops(index, config.size_px, generator).to(device)
+            labels = () if classes is None else (classes[index].to(device),)
             with torch.autocast(torch.device(device).type, torch.bfloat16, precision == "bf16"):
-                loss, measures = task.step(backbone, patches, generator, epoch)
+                loss, measures = task.step(backbone, patches, generator, epoch, *labels)
             if task.trains:
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
             images += measures.images
-            for name, (total, per) in {**measures.sums, "loss": (loss.detach(), 1.0)}.items():
-                before = sums.get(name, (0.0, 0.0))
-                sums[name] = (before[0] + total, before[1] + per)
+            _add(sums, loss, measures)
             line.update(len(index))
             now = time.perf_counter()
             if now - reported > REPORT_SECONDS:
@@ -226,8 +240,46 @@ def pretrain(config: PretrainConfig, photographs: Pack, folder: Path, device: st
     return Outcome(tuple(history), sha256, precision, minutes)
 
 
-def load_backbone(folder: Path, sha256: str, device: str) -> nn.Module:
-    """The frozen backbone of a run, in evaluation mode.
+def evaluate(
+    model: nn.ModuleDict, photographs: Pack, size_px: int, device: str, crops: int = 8,
+    batch_size: int = 64, seed: int = 0,
+) -> dict[str, float]:  # fmt: skip
+    """A task's measures on photographs that it may not have seen, nothing being learned.
+
+    Args:
+        model: backbone and task, as `load_model` gives them.
+        photographs: to crop from, every photograph equally often.
+        size_px: side of the patches.
+        crops: of each photograph.
+        seed: of crops and draws.
+
+    Returns:
+        Mean loss and measures by name.
+    """
+    backbone, task = model["backbone"], model["task"]
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(photographs) * crops, generator=generator) % len(photographs)
+    classes = labels_of(photographs) if task.supervised else None
+    sums = {}
+    with torch.inference_mode():
+        for index in order.split(batch_size):
+            if len(index) < 2:
+                continue  # a task may mix photographs of a batch
+            patches = photographs.random_crops(index, size_px, generator).to(device)
+            labels = () if classes is None else (classes[index].to(device),)
+            loss, measures = task.step(backbone, patches, generator, 10**6, *labels)
+            _add(sums, loss, measures)
+    return _means(sums)
+
+
+def labels_of(photographs: Pack) -> torch.Tensor:
+    """Class of each photograph, int64 (N,), in the order of the sorted labels."""
+    known = {label: index for index, label in enumerate(sorted(set(photographs.labels)))}
+    return torch.tensor([known[label] for label in photographs.labels])
+
+
+def load_model(folder: Path, sha256: str, device: str) -> nn.ModuleDict:
+    """Backbone and task of a run, frozen, in evaluation mode.
 
     Args:
         folder: of the run's checkpoint.
@@ -248,12 +300,42 @@ def load_backbone(folder: Path, sha256: str, device: str) -> nn.Module:
             f"{folder} holds checkpoint {header['sha256'][:16]}, not {sha256[:16]} of the run's "
             "record: restore it, or delete both to train again"
         )
-    backbone = models.build(header["config"]["backbone"], seed=0)
-    prefix = "model.backbone."
-    backbone.load_state_dict(
+    method = pretext.task(header["config"]["method"])
+    backbone = method.build(header["config"]["backbone"], seed=0)
+    options = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in header["config"]["options"].items()
+    }
+    task = method(backbone, method.Options(**options), seed=0)
+    model = nn.ModuleDict({"backbone": backbone, "task": task})
+    prefix = "model."
+    model.load_state_dict(
         {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
     )
-    return backbone.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+def load_backbone(folder: Path, sha256: str, device: str) -> nn.Module:
+    """The frozen backbone of a run, in evaluation mode; arguments and errors of `load_model`."""
+    return load_model(folder, sha256, device)["backbone"]
+
+
+def _classes(photographs: Pack, config: PretrainConfig) -> torch.Tensor:
+    """Labels for a supervised task. Raises ValueError if they are not as many as its classes."""
+    known = sorted(set(photographs.labels))
+    if len(known) != config.options.classes or not all(known):
+        raise ValueError(
+            f"classes: {config.method} is set to {config.options.classes} classes, and the "
+            f"photographs have {len(known)} ({', '.join(known[:3]) or 'no labels'}…): name a folder "
+            "with one folder a class"
+        )
+    return labels_of(photographs)
+
+
+def _add(sums: dict, loss: torch.Tensor, measures: pretext.Measures) -> None:
+    for name, (total, per) in {**measures.sums, "loss": (loss.detach(), 1.0)}.items():
+        before = sums.get(name, (0.0, 0.0))
+        sums[name] = (before[0] + total, before[1] + per)
 
 
 def _means(sums: dict) -> dict[str, float]:

@@ -44,8 +44,11 @@ class UnreadableImage(ValueError):
     """A file that cannot be used as a photograph; the message says why."""
 
 
-def find(folder: Path) -> list[Source]:
+def find(folder: Path, labelled: bool = False) -> list[Source]:
     """Image files below a folder, sorted by name; hidden files and folders are passed over.
+
+    Args:
+        labelled: the folders right below are classes, their names the labels.
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -63,7 +66,14 @@ def find(folder: Path) -> list[Source]:
     )
     if not found:
         raise ValueError(f"{folder} holds no photographs (looked for {', '.join(SUFFIXES)})")
-    return [Source(path.relative_to(folder).as_posix(), path) for path in found]
+    names = [path.relative_to(folder) for path in found]
+    if labelled and any(len(name.parts) < 2 for name in names):
+        astray = next(name for name in names if len(name.parts) < 2)
+        raise ValueError(f"{folder}: {astray} lies in no class folder; one folder a class is needed")
+    return [
+        Source(name.as_posix(), path, label=name.parts[0] if labelled else "")
+        for name, path in zip(names, found, strict=True)
+    ]
 
 
 def decode(path: Path, shorter_edge_px: int) -> np.ndarray:
@@ -134,6 +144,7 @@ class Pack:
         offsets, heights, widths: int64 (N,) on the CPU.
         names: of the N photographs.
         problems: (name, what was wrong) of the files left out.
+        labels: of the N photographs, "" where there is none.
     """
 
     name: str
@@ -144,6 +155,7 @@ class Pack:
     widths: Tensor
     names: tuple[str, ...]
     problems: tuple[tuple[str, str], ...] = ()
+    labels: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -151,6 +163,24 @@ class Pack:
     def to(self, device: torch.device | str) -> "Pack":
         """The same photographs with the pixels on a device."""
         return Pack(**{**self.__dict__, "pixels": self.pixels.to(device)})
+
+    def take(self, rows: Tensor, labels: tuple[str, ...] | None = None) -> "Pack":
+        """Some of the photographs, the pixels shared.
+
+        Args:
+            rows: int64 (n,).
+            labels: of these n photographs; None keeps theirs.
+        """
+        rows = torch.as_tensor(rows)
+        chosen = rows.tolist()
+        if labels is None:
+            labels = tuple(self.labels[row] for row in chosen) if self.labels else ()
+        named = [[self.names[row] for row in chosen], labels]
+        return Pack(**{
+            **self.__dict__, "sha256": files.digest([self.sha256, *named]),
+            "offsets": self.offsets[rows], "heights": self.heights[rows],
+            "widths": self.widths[rows], "names": tuple(named[0]), "labels": labels,
+        })  # fmt: skip
 
     def crop(self, index: Tensor, top: Tensor, left: Tensor, size_px: int, flip: Tensor) -> Tensor:
         """Cut square patches, all in one gather on the pixels' device.
@@ -409,7 +439,7 @@ def load(target: Path, split: str | None = None) -> Pack:
                 )
             packed += 1
             if split is None or row["split"] == split:
-                rows.append((row["file"], *shape))
+                rows.append((row["file"], row["label"], *shape))
     if packed != header["photographs"]:
         raise ValueError(
             f"{manifest} lists {packed} photographs, pack.json "
@@ -418,7 +448,9 @@ def load(target: Path, split: str | None = None) -> Pack:
     if not rows:
         raise ValueError(f"{target} holds no photograph of split {split!r}")
     pixels = torch.from_file(str(target / "pixels.bin"), shared=False, size=size, dtype=torch.uint8)
-    names, *shape = zip(*rows, strict=True)
+    names, labels, *shape = zip(*rows, strict=True)
     offsets, heights, widths = (torch.tensor(values, dtype=torch.int64) for values in shape)
     digest = header["sha256"] if split is None else files.digest([header["sha256"], split])
-    return Pack(header["name"], digest, pixels, offsets, heights, widths, names, tuple(problems))
+    return Pack(
+        header["name"], digest, pixels, offsets, heights, widths, names, tuple(problems), labels
+    )

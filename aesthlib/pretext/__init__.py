@@ -1,17 +1,14 @@
 """Pretext tasks, one file each, one protocol.
 
-A task is an nn.Module that holds its head. The training loop knows of it only:
-
-- `Task(backbone, options, seed)`: builds the head for a backbone.
-- `Task.Options`: a frozen dataclass of what can be set; its fields are the parameters' names.
-- `task.trains`: False where there is nothing to learn (random weights).
-- `task.step(backbone, photographs, generator, epoch)`: uint8 (N, 3, S, S) to (loss, Measures).
+A task is an nn.Module that holds its head; the training loop knows nothing but `Task`.
 """
 
 from dataclasses import dataclass, field
 from importlib import import_module
 
-from torch import Tensor
+from torch import Generator, Tensor, nn
+
+from .. import models
 
 TASKS = {"degradation": "Degradation", "random": "Random"}
 
@@ -30,7 +27,47 @@ class Measures:
     sums: dict[str, tuple[Tensor, float]] = field(default_factory=dict)
 
 
-def task(name: str):
+class Task(nn.Module):
+    """What every task offers.
+
+    Attributes:
+        trains: False where there is nothing to learn (random weights).
+        supervised: whether `step` is also given labels, int64 (N,).
+        chance: accuracy of the best answer that does not look; None where none can be stated.
+    """
+
+    trains = True
+    supervised = False
+    chance: float | None = None
+
+    @dataclass(frozen=True)
+    class Options:
+        """What can be set; the fields are the parameters' names. Nothing by default."""
+
+    def __init__(self, backbone: nn.Module, options: Options, seed: int):
+        """Builds the head for a backbone."""
+        super().__init__()
+        self.options = options
+
+    @classmethod
+    def build(cls, backbone: str, seed: int) -> nn.Module:
+        """The backbone that this task trains, by name; most take it as it is."""
+        return models.build(backbone, seed)
+
+    def step(
+        self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
+    ) -> tuple[Tensor, Measures]:
+        """Loss of a batch of patches and what it saw.
+
+        Args:
+            photographs: uint8 (N, 3, S, S).
+            generator: on the CPU; every draw comes from it.
+            epoch: from 0; tells what is switched on.
+        """
+        raise NotImplementedError
+
+
+def task(name: str) -> type[Task]:
     """The class of a task. Raises ValueError for an unknown one; lists the known ones."""
     if name not in TASKS:
         raise ValueError(f"method must be one of {', '.join(TASKS)}, got {name!r}")

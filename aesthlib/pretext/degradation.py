@@ -8,13 +8,11 @@ from torch import Generator, Tensor, nn
 
 from .. import losses, ops, settings
 from ..models import LAYERS
-from . import Measures
+from . import Measures, Task
 
 
-class Degradation(nn.Module):
+class Degradation(Task):
     """Equations 1 to 3 on seven versions of each patch; head: average pool, one linear layer."""
-
-    trains = True
 
     @dataclass(frozen=True)
     class Options:
@@ -68,8 +66,8 @@ class Degradation(nn.Module):
             })  # fmt: skip
 
     def __init__(self, backbone: nn.Module, options: Options, seed: int):
-        super().__init__()
-        self.options = options
+        super().__init__(backbone, options, seed)
+        self.chance = 1 / (1 + 2 * options.operations_per_patch)  # always None
         self.reading = ops.Reading(options.noise_units, options.shuffle_block_px, options.shuffle)
         features = backbone.channels[LAYERS[-1]]
         with torch.random.fork_rng(devices=[]):

@@ -1,24 +1,18 @@
 """No pretext task: random weights, with batch-norm statistics of the training photographs."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Generator, Tensor, nn
 
-from . import Measures
+from . import Measures, Task
 
 
-class Random(nn.Module):
+class Random(Task):
     """Row "Without pretext" of Table 2. One pass estimates the statistics, no weight moves."""
 
     trains = False
 
-    @dataclass(frozen=True)
-    class Options:
-        """Nothing to set."""
-
-    def __init__(self, backbone: nn.Module, options: Options, seed: int):
-        super().__init__()
+    def __init__(self, backbone: nn.Module, options: Task.Options, seed: int):
+        super().__init__(backbone, options, seed)
         for module in backbone.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = None  # a plain average over the pass
