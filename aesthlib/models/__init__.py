@@ -1,5 +1,17 @@
-"""Backbones with taps conv1 … conv5."""
+"""Backbones with taps conv1 … conv5, and heads."""
 
-from .backbones import BACKBONES, LAYERS, SMALLEST_PX, Backbone, build, pool_for_probe
+from .backbones import (
+    BACKBONES,
+    LAYERS,
+    SMALLEST_PX,
+    Backbone,
+    LabChannels,
+    build,
+    pool_for_probe,
+)
+from .heads import linear
 
-__all__ = ["BACKBONES", "LAYERS", "SMALLEST_PX", "Backbone", "build", "pool_for_probe"]
+__all__ = [
+    "BACKBONES", "LAYERS", "SMALLEST_PX", "Backbone", "LabChannels", "build", "linear",
+    "pool_for_probe",
+]  # fmt: skip

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..ops import colour
 from ..ops.functional import IMAGENET_STD
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -28,18 +29,42 @@ class Normalize(nn.Module):
         return torch.addcmul(self.offset, images.to(self.scale.dtype), self.scale)
 
 
+class LabChannels(nn.Module):
+    """A door that lets lightness ("L") or colour ("ab") through: uint8 (N, 3, H, W) to float32.
+
+    One or two channels of `ops.colour.lab_levels`, standardized by round numbers near those of
+    photographs.
+    """
+
+    KEPT = {"L": (slice(0, 1), 128, 64), "ab": (slice(1, 3), 128, 16)}  # channels, mean, deviation
+
+    def __init__(self, kept: str):
+        super().__init__()
+        self.channels, self.mean, self.deviation = self.KEPT[kept]
+
+    def forward(self, images: Tensor) -> Tensor:
+        levels = colour.lab_levels(images)[:, self.channels].float()
+        return (levels - self.mean) / self.deviation
+
+
 class Backbone(nn.Module):
     """A door and five stages, the taps being the stages' outputs.
 
     Attributes:
         channels: of the taps, by layer.
+        cell_px: pixels of the photograph between neighbouring cells of conv5's map.
+        first_px: pixel on which the first of these cells is centred.
     """
 
-    def __init__(self, stages: dict[str, nn.Module], channels: dict[str, int]):
+    def __init__(
+        self, stages: dict[str, nn.Module], channels: tuple[int, ...], cell_px: int, first_px: int,
+        door: nn.Module | None = None,
+    ):  # fmt: skip
         super().__init__()
-        self.door = Normalize()
+        self.door = door or Normalize()
         self.stages = nn.ModuleDict(stages)
-        self.channels = channels
+        self.channels = dict(zip(LAYERS, channels, strict=True))
+        self.cell_px, self.first_px = cell_px, first_px
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """uint8 (N, 3, H, W) to float (N, C, h, w) by layer."""
@@ -49,67 +74,131 @@ class Backbone(nn.Module):
             taps[layer] = values
         return taps
 
+    def cells(self, values: Tensor, size: tuple[int, int]) -> Tensor:
+        """Mean of pixels over the cells of conv5's map: squares of cell_px around their centres.
 
-def _convolution(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> list:
+        Args:
+            values: float (N, C, H, W), of the size of the photographs.
+            size: h and w of conv5's map of them.
+
+        Returns:
+            float (N, C, h, w); cells over an edge take the pixels that there are.
+        """
+        start = self.first_px - self.cell_px // 2
+        before, outside = max(start, 0), max(-start, 0)
+        means = F.avg_pool2d(
+            values[..., before:, before:], self.cell_px, padding=outside, ceil_mode=True,
+            count_include_pad=False,
+        )  # fmt: skip
+        return means[..., : size[0], : size[1]]
+
+
+def _convolution(
+    inputs: int, outputs: int, kernel: int, stride: int, padding: int, norm: bool = True
+) -> list:
     return [
-        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False),
-        nn.BatchNorm2d(outputs),
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=not norm),
+        *([nn.BatchNorm2d(outputs)] if norm else []),
         nn.ReLU(inplace=True),
     ]
 
 
-def alexnet() -> Backbone:
+def _alexnet(
+    inputs: int, channels: tuple[int, ...], padding: int, norm: bool, door: nn.Module | None
+) -> Backbone:
+    pool = [nn.MaxPool2d(3, 2)]
+    c1, c2, c3, c4, c5 = channels
+    stages = {
+        "conv1": nn.Sequential(*_convolution(inputs, c1, 11, 4, padding, norm)),
+        "conv2": nn.Sequential(*pool, *_convolution(c1, c2, 5, 1, 2, norm)),
+        "conv3": nn.Sequential(*pool, *_convolution(c2, c3, 3, 1, 1, norm)),
+        "conv4": nn.Sequential(*_convolution(c3, c4, 3, 1, 1, norm)),
+        "conv5": nn.Sequential(*_convolution(c4, c5, 3, 1, 1, norm)),
+    }
+    return Backbone(stages, channels, 16, 17 - padding, door)
+
+
+def alexnet(inputs: int = 3, width: float = 1.0, door: nn.Module | None = None) -> Backbone:
     """The paper's AlexNet: 96-256-384-384-256 channels, batch norm after every convolution.
 
     Without groups, fully connected layers and the last pooling. Taps follow the ReLU, before the
     next pooling. 227 px give maps of 55, 27, 13, 13 and 13 px; the smallest input is 67 px.
     """
-    pool = [nn.MaxPool2d(3, 2)]
-    stages = {
-        "conv1": nn.Sequential(*_convolution(3, 96, 11, 4, 0)),
-        "conv2": nn.Sequential(*pool, *_convolution(96, 256, 5, 1, 2)),
-        "conv3": nn.Sequential(*pool, *_convolution(256, 384, 3, 1, 1)),
-        "conv4": nn.Sequential(*_convolution(384, 384, 3, 1, 1)),
-        "conv5": nn.Sequential(*_convolution(384, 256, 3, 1, 1)),
-    }
-    return Backbone(stages, dict(zip(LAYERS, (96, 256, 384, 384, 256), strict=True)))
+    return _alexnet(inputs, _scaled((96, 256, 384, 384, 256), width), 0, True, door)
 
 
-def resnet18() -> Backbone:
+def alexnet_torchvision(
+    inputs: int = 3, width: float = 1.0, door: nn.Module | None = None
+) -> Backbone:
+    """torchvision's AlexNet up to the last pooling, so that its published weights fit.
+
+    64-192-384-256-256 channels, biases, no batch norm; taps as those of `alexnet`.
+    """
+    return _alexnet(inputs, _scaled((64, 192, 384, 256, 256), width), 2, False, door)
+
+
+def resnet18(inputs: int = 3, width: float = 1.0, door: nn.Module | None = None) -> Backbone:
     """torchvision's ResNet-18; the taps are conv1, conv2_x … conv5_x of He et al. 2016."""
-    from torchvision.models import resnet18 as build
+    from torchvision.models.resnet import BasicBlock
 
-    net = build(weights=None)
+    def stage(before: int, after: int) -> nn.Sequential:
+        shortcut = None
+        if after != before:  # the map shrinks where the channels grow
+            shortcut = nn.Sequential(
+                nn.Conv2d(before, after, 1, 2, bias=False), nn.BatchNorm2d(after)
+            )
+        stride = 1 if shortcut is None else 2
+        return nn.Sequential(BasicBlock(before, after, stride, shortcut), BasicBlock(after, after))
+
+    channels = _scaled((64, 64, 128, 256, 512), width)
+    c1, c2, c3, c4, c5 = channels
     stages = {
-        "conv1": nn.Sequential(net.conv1, net.bn1, net.relu),
-        "conv2": nn.Sequential(net.maxpool, net.layer1),
-        "conv3": net.layer2,
-        "conv4": net.layer3,
-        "conv5": net.layer4,
+        "conv1": nn.Sequential(*_convolution(inputs, c1, 7, 2, 3)),
+        "conv2": nn.Sequential(nn.MaxPool2d(3, 2, 1), stage(c1, c2)),
+        "conv3": stage(c2, c3),
+        "conv4": stage(c3, c4),
+        "conv5": stage(c4, c5),
     }
-    return Backbone(stages, dict(zip(LAYERS, (64, 64, 128, 256, 512), strict=True)))
+    return Backbone(stages, channels, 32, 0, door)
 
 
-BACKBONES = {"alexnet": alexnet, "resnet18": resnet18}
-SMALLEST_PX = {"alexnet": 67, "resnet18": 32}
+def _scaled(channels: tuple[int, ...], width: float) -> tuple[int, ...]:
+    return tuple(int(count * width) for count in channels)
 
 
-def build(name: str, seed: int) -> Backbone:
+BACKBONES = {
+    "alexnet": alexnet, "resnet18": resnet18, "alexnet_torchvision": alexnet_torchvision,
+}  # fmt: skip
+SMALLEST_PX = {"alexnet": 67, "resnet18": 32, "alexnet_torchvision": 63}
+
+
+def build(
+    name: str, seed: int, inputs: int = 3, width: float = 1.0, door: nn.Module | None = None
+) -> Backbone:
     """A backbone with Kaiming-initialized convolutions, the same for the same seed.
+
+    Args:
+        name: in `BACKBONES`.
+        seed: of the weights.
+        inputs: channels that the door lets through.
+        width: factor of the channels of every layer.
+        door: uint8 (N, 3, H, W) to float (N, inputs, H, W); None for `Normalize`.
 
     Raises:
         ValueError: unknown name; lists the known ones.
     """
     if name not in BACKBONES:
         raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, got {name!r}")
-    with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
-        backbone = BACKBONES[name]()
+    with torch.random.fork_rng(devices=[]):  # modules draw from the global generator
+        backbone = BACKBONES[name](inputs, width, door)
     generator = torch.Generator().manual_seed(seed)
     for module in backbone.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(
                 module.weight, mode="fan_out", nonlinearity="relu", generator=generator
             )
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     return backbone
 
 

@@ -2,12 +2,18 @@
 
 import pytest
 import torch
+from torchvision.models import alexnet, resnet18
 from torchvision.transforms import Normalize
 
 from aesthlib import models
 from aesthlib.models import LAYERS, backbones
+from aesthlib.ops import colour
 
-CHANNELS = {"alexnet": (96, 256, 384, 384, 256), "resnet18": (64, 64, 128, 256, 512)}
+CHANNELS = {
+    "alexnet": (96, 256, 384, 384, 256),
+    "resnet18": (64, 64, 128, 256, 512),
+    "alexnet_torchvision": (64, 192, 384, 256, 256),
+}
 SIDES = {  # of the taps' maps, by backbone and input in px
     ("alexnet", 227): (55, 27, 13, 13, 13),
     ("alexnet", 128): (30, 14, 6, 6, 6),
@@ -15,10 +21,13 @@ SIDES = {  # of the taps' maps, by backbone and input in px
     ("resnet18", 227): (114, 57, 29, 15, 8),
     ("resnet18", 128): (64, 32, 16, 8, 4),
     ("resnet18", 67): (34, 17, 9, 5, 3),
+    ("alexnet_torchvision", 227): (56, 27, 13, 13, 13),
+    ("alexnet_torchvision", 63): (15, 7, 3, 3, 3),
 }
 PROBE_VALUES = {  # at 227 px; AlexNet's are those of the paper
     "alexnet": (9600, 9216, 9600, 9600, 9216),
     "resnet18": (9216, 9216, 8192, 9216, 8192),
+    "alexnet_torchvision": (9216, 9408, 9600, 9216, 9216),
 }
 each_backbone = pytest.mark.parametrize("name", CHANNELS)
 
@@ -90,8 +99,82 @@ def test_only_uint8_enters(name):
 
 
 def test_unknown_backbone_is_named():
-    with pytest.raises(ValueError, match="backbone must be one of alexnet, resnet18, got 'vgg'"):
+    with pytest.raises(ValueError, match="backbone must be one of alexnet, .*, got 'vgg'"):
         models.build("vgg", 0)
+
+
+def test_torchvisions_networks_fit(speckled):
+    """Every convolution, norm and shortcut has torchvision's shape, in its order."""
+    for name, theirs in (("resnet18", resnet18), ("alexnet_torchvision", alexnet)):
+        shapes = [(key.split(".")[-1], v.shape) for key, v in theirs().state_dict().items()]
+        own = models.build(name, 0).state_dict()
+        expected = [(key.split(".")[-1], v.shape) for key, v in own.items()]
+        assert shapes[: len(own)] == expected
+
+
+@each_backbone
+def test_half_width_and_other_doors(name, speckled):
+    backbone = models.build(name, 0, inputs=2, width=0.5, door=models.LabChannels("ab")).eval()
+    with torch.inference_mode():
+        result = backbone(speckled(1, 67, 67))
+    halves = tuple(count // 2 for count in CHANNELS[name])
+    assert tuple(tap.shape[1] for tap in result.values()) == halves
+    assert tuple(backbone.channels.values()) == halves
+
+
+def test_lab_doors_are_standardized_levels(speckled):
+    images = speckled(2, 13, 17)
+    levels = colour.lab_levels(images).float()
+    assert torch.equal(models.LabChannels("L")(images), (levels[:, :1] - 128) / 64)
+    assert torch.equal(models.LabChannels("ab")(images), (levels[:, 1:] - 128) / 16)
+
+
+@each_backbone
+def test_cells_lie_where_conv5_looks(name):
+    """The centre of what a cell depends on, by gradient, is that of the pixels it is given."""
+    size = 500  # larger than what a cell sees
+    backbone = models.build(name, 0).eval()
+    backbone.door = torch.nn.Identity()
+    for module in backbone.modules():  # every path counts, none cancels
+        if isinstance(module, torch.nn.ReLU | torch.nn.MaxPool2d):
+            module.forward = lambda x, m=module: (
+                torch.nn.functional.avg_pool2d(x, m.kernel_size, m.stride, m.padding)
+                if isinstance(m, torch.nn.MaxPool2d)
+                else x
+            )
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.constant_(module.weight, 0.01)
+    image = torch.zeros(1, 3, size, size, requires_grad=True)
+    tap = backbone(image)["conv5"]
+    side = tap.shape[-1]
+    cell = side // 2
+    tap[0, 0, cell, cell].backward()
+    seen = image.grad[0, 0].abs().sum(0).nonzero().flatten()
+    assert 0 < seen[0] and seen[-1] < size - 1
+    middle = (seen[0] + seen[-1]).item() / 2
+    assert middle == backbone.first_px + backbone.cell_px * cell
+
+    column = torch.arange(size, dtype=torch.float32).expand(1, 1, size, size)
+    means = backbone.cells(column, (side, side))
+    assert means.shape == (1, 1, side, side)
+    assert means[0, 0, 0, cell] == pytest.approx(middle - 0.5)
+
+
+@each_backbone
+@pytest.mark.parametrize("size", [67, 80, 128, 227])
+def test_cells_are_as_many_as_conv5s(name, size, speckled):
+    side = taps(name, size, speckled)["conv5"].shape[-1]
+    values = torch.rand(1, 2, size, size, generator=torch.Generator().manual_seed(0))
+    backbone = models.build(name, 0)
+    means = backbone.cells(values, (side, side))
+    assert means.shape == (1, 2, side, side)
+    for row, column in ((0, 0), (side - 1, 1)):  # the slow way
+        top, left = (backbone.first_px + backbone.cell_px * (i - 0.5) for i in (row, column))
+        part = values[
+            ..., max(int(top), 0) : int(top) + backbone.cell_px,
+            max(int(left), 0) : int(left) + backbone.cell_px,
+        ]  # fmt: skip
+        torch.testing.assert_close(means[..., row, column], part.mean((2, 3)))
 
 
 @pytest.mark.gpu
