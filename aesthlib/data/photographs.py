@@ -27,6 +27,8 @@ SMALLEST_EDGE_PX = 16  # below, nothing of a photograph is left
 LARGEST_PIXELS = 178_956_970  # Pillow's own guard against decompression bombs
 LARGEST_ASPECT = 8.0
 COLUMNS = ("file", "sha256", "split", "label", "height", "width", "offset", "problem")
+EXAMINED = ("file", "sha256", "split", "label", "problem")  # of `examine`
+EXAMINED_EDGE_PX = 64  # a JPEG is read to its end at any size, and fastest at a small one
 TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names need not be UTF-8
 
 
@@ -69,7 +71,9 @@ def find(folder: Path, labelled: bool = False) -> list[Source]:
     names = [path.relative_to(folder) for path in found]
     if labelled and any(len(name.parts) < 2 for name in names):
         astray = next(name for name in names if len(name.parts) < 2)
-        raise ValueError(f"{folder}: {astray} lies in no class folder; one folder a class is needed")
+        raise ValueError(
+            f"{folder}: {astray} lies in no class folder; one folder a class is needed"
+        )
     return [
         Source(name.as_posix(), path, label=name.parts[0] if labelled else "")
         for name, path in zip(names, found, strict=True)
@@ -279,17 +283,6 @@ def pack(
     rows, offset = _resume(work)
     done = {row["file"] for row in rows}
 
-    def read(source: Source) -> tuple[dict, np.ndarray | None]:
-        row = dict.fromkeys(COLUMNS, "") | {
-            "file": source.name, "split": source.split, "label": source.label,
-        }  # fmt: skip
-        try:
-            row["sha256"] = files.sha256(source.path)
-            pixels = decode(source.path, shorter_edge_px)
-        except (UnreadableImage, OSError) as error:
-            return row | {"problem": " ".join(str(error).split())}, None
-        return row | {"height": pixels.shape[0], "width": pixels.shape[1]}, pixels
-
     waiting = [source for source in sources if source.name not in done]
     try:
         with (
@@ -299,7 +292,9 @@ def pack(
             writer = csv.DictWriter(manifest, COLUMNS, lineterminator="\n")
             if not rows:
                 writer.writeheader()
-            results = _in_order(read, waiting, workers or os.cpu_count() or 1)
+            results = _in_order(
+                lambda source: _read(source, shorter_edge_px), waiting, workers or os.cpu_count() or 1
+            )
             for row, pixels in progress.bar(
                 results, total=len(sources), initial=len(rows), unit="photo", label=f"pack {name}"
             ):
@@ -345,6 +340,43 @@ def pack(
             "says why"
         )
     return target
+
+
+def examine(
+    sources: Iterable[Source], name: str, workers: int | None = None
+) -> list[dict[str, str]]:
+    """Decode photographs as `pack` does and keep none: what would be packed, what is wrong.
+
+    Args:
+        sources: what to look at.
+        name: of the data, for the progress bar.
+        workers: decoding threads; default the processors there are.
+
+    Returns:
+        A row a source in their order: file, sha256, split, label and problem ("" if there is none,
+        "missing" where there is no file).
+    """
+    sources = list(sources)
+    results = _in_order(
+        lambda source: _read(source, EXAMINED_EDGE_PX)[0], sources, workers or os.cpu_count() or 1
+    )
+    shown = progress.bar(results, total=len(sources), unit="photo", label=f"check {name}")
+    return [{key: row[key] for key in EXAMINED} for row in shown]
+
+
+def _read(source: Source, shorter_edge_px: int) -> tuple[dict, np.ndarray | None]:
+    """A manifest row without its offset, and the pixels where the file is a photograph."""
+    row = dict.fromkeys(COLUMNS, "") | {
+        "file": source.name, "split": source.split, "label": source.label,
+    }  # fmt: skip
+    try:
+        row["sha256"] = files.sha256(source.path)
+        pixels = decode(source.path, shorter_edge_px)
+    except FileNotFoundError:
+        return row | {"problem": "missing"}, None
+    except (UnreadableImage, OSError) as error:
+        return row | {"problem": " ".join(str(error).split())}, None
+    return row | {"height": pixels.shape[0], "width": pixels.shape[1]}, pixels
 
 
 def _fingerprint(source: Source) -> list:
