@@ -292,9 +292,8 @@ def pack(
             writer = csv.DictWriter(manifest, COLUMNS, lineterminator="\n")
             if not rows:
                 writer.writeheader()
-            results = _in_order(
-                lambda source: _read(source, shorter_edge_px), waiting, workers or os.cpu_count() or 1
-            )
+            threads = workers or os.cpu_count() or 1
+            results = _in_order(lambda source: _read(source, shorter_edge_px), waiting, threads)
             for row, pixels in progress.bar(
                 results, total=len(sources), initial=len(rows), unit="photo", label=f"pack {name}"
             ):
@@ -356,10 +355,8 @@ def examine(
         A row a source in their order: file, sha256, split, label and problem ("" if there is none,
         "missing" where there is no file).
     """
-    sources = list(sources)
-    results = _in_order(
-        lambda source: _read(source, EXAMINED_EDGE_PX)[0], sources, workers or os.cpu_count() or 1
-    )
+    sources, threads = list(sources), workers or os.cpu_count() or 1
+    results = _in_order(lambda source: _read(source, EXAMINED_EDGE_PX)[0], sources, threads)
     shown = progress.bar(results, total=len(sources), unit="photo", label=f"check {name}")
     return [{key: row[key] for key in EXAMINED} for row in shown]
 
