@@ -256,7 +256,7 @@ def test_photographs_too_few_or_too_small_are_refused(packed, smooth, tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"method": "jigsaw"}, "method must be one of"),
+        ({"method": "magic"}, "method must be one of"),
         ({"backbone": "vgg"}, "backbone must be one of"),
         ({"options": 3}, "options must be degradation's Options"),
         ({"size_px": 66}, "size_px must lie in"),

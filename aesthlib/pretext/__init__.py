@@ -6,11 +6,16 @@ A task is an nn.Module that holds its head; the training loop knows nothing but 
 from dataclasses import dataclass, field
 from importlib import import_module
 
+import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from .. import models
 
-TASKS = {"degradation": "Degradation", "random": "Random"}
+TASKS = {
+    "degradation": "Degradation", "rotation": "Rotation", "context": "Context", "jigsaw": "Jigsaw",
+    "colorization": "Colorization", "split_brain": "SplitBrain", "counting": "Counting",
+    "random": "Random", "labels": "Labels", "published": "Published",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,23 @@ class Task(nn.Module):
             epoch: from 0; tells what is switched on.
         """
         raise NotImplementedError
+
+
+def classified(logits: Tensor, labels: Tensor, images: int) -> tuple[Tensor, Measures]:
+    """Loss and measures of a step that asks for classes alone.
+
+    Args:
+        logits: float (M, C).
+        labels: int64 (M,).
+        images: that went through the backbone.
+
+    Returns:
+        float () mean cross-entropy in nats; sums "cross_entropy" and "accuracy" over the M.
+    """
+    loss = F.cross_entropy(logits, labels, reduction="none")
+    correct, count = logits.argmax(-1) == labels, float(len(labels))
+    sums = {"cross_entropy": (loss.detach().sum(), count), "accuracy": (correct.sum(), count)}
+    return loss.mean(), Measures(images, sums)
 
 
 def task(name: str) -> type[Task]:

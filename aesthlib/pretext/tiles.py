@@ -1,0 +1,115 @@
+"""Square tiles cut from patches, for the tasks that ask how they lay to each other."""
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from .. import models
+from ..data.photographs import Pack
+from ..models.backbones import IMAGENET_MEAN
+from ..ops.functional import LUMINANCE_LEVELS, to_uint8
+
+PAPER_PX = 227  # side of the patches at which lengths are stated
+SMALLEST_PX = max(models.SMALLEST_PX.values())  # side of a tile that any backbone can see
+
+
+def scaled(length_px: int, size_px: int) -> int:
+    """A length stated for patches of 227 px, in patches of size_px: whole, and 0 only for 0."""
+    return length_px and max(1, round(length_px * size_px / PAPER_PX))
+
+
+def cut(photographs: Tensor, top: Tensor, left: Tensor, size_px: int) -> Tensor:
+    """Cut square tiles, all in one gather on the photographs' device.
+
+    Args:
+        photographs: uint8 (N, 3, H, W).
+        top, left: int64 (N, T) on the CPU, upper left corners in pixels.
+        size_px: side t of the tiles.
+
+    Returns:
+        uint8 (N, T, 3, t, t).
+
+    Raises:
+        ValueError: a tile does not lie within its photograph.
+    """
+    count, _, height, width = photographs.shape
+    pixels = photographs.permute(0, 2, 3, 1).flatten()  # a view where channels come last
+    rows = torch.arange(count)
+    sizes = (torch.full_like(rows, height), torch.full_like(rows, width))
+    pack = Pack("", "", pixels, 3 * height * width * rows, *sizes, ("",) * count)
+    index = rows.repeat_interleave(top.shape[1])
+    unmirrored = torch.zeros(len(index), dtype=torch.bool)
+    tiles = pack.crop(index, top.flatten(), left.flatten(), size_px, unmirrored)
+    return tiles.unflatten(0, top.shape)
+
+
+def enlarge(tiles: Tensor) -> Tensor:
+    """Enlarge tiles below 67 px to 67 px, bilinearly: AlexNet sees nothing smaller.
+
+    Args:
+        tiles: uint8 (M, 3, t, t).
+
+    Returns:
+        uint8 (M, 3, max(t, 67), max(t, 67)), rounded to the nearest level.
+    """
+    if tiles.shape[-1] >= SMALLEST_PX:
+        return tiles
+    return to_uint8(F.interpolate(tiles.float(), size=(SMALLEST_PX, SMALLEST_PX), mode="bilinear"))
+
+
+def drop_colours(tiles: Tensor, generator: Generator) -> Tensor:
+    """Keep one channel of each tile, drawn at random; the others become noise without a picture.
+
+    Doersch et al. 2015: chromatic aberration shifts the channels against each other, and one
+    alone has no shift. The noise lies around ImageNet's mean, its standard deviation is 1/100 of
+    the kept channel's; the tiles of a call share one field of it.
+
+    Args:
+        tiles: uint8 (M, 3, t, t).
+        generator: on the CPU.
+
+    Returns:
+        uint8 (M, 3, t, t).
+    """
+    kept = torch.randint(3, (len(tiles),), generator=generator)
+    noise = torch.randn(tiles.shape[1:], generator=generator)
+    mask = F.one_hot(kept, 3).bool()[..., None, None].to(tiles.device, non_blocking=True)
+    mean = torch.tensor(IMAGENET_MEAN).mul(LUMINANCE_LEVELS).view(3, 1, 1)
+    noise, mean = (values.to(tiles.device, non_blocking=True) for values in (noise, mean))
+    spread = (tiles.float().std((2, 3), keepdim=True, correction=0) * mask).sum(1, keepdim=True)
+    return torch.where(mask, tiles, to_uint8(mean + noise * spread / 100))
+
+
+def project_colours(tiles: Tensor) -> Tensor:
+    """Take away what lies along the axis from green to magenta, (−1, 2, −1).
+
+    Doersch et al. 2015: lenses shift green against red and blue. Those two shifted against each
+    other survive, and so does the double edge of a shifted green.
+
+    Args:
+        tiles: uint8 (M, 3, t, t).
+
+    Returns:
+        uint8 (M, 3, t, t), clipped.
+    """
+    values = tiles.float()
+    red, green, blue = values.unbind(1)
+    along = (2 * green - red - blue) / 6
+    return to_uint8(values - torch.stack([-along, 2 * along, -along], 1))
+
+
+def classifier(features: int, classes: int, seed: int, hidden: int = 512) -> nn.Sequential:
+    """Head on the features of several tiles: two linear layers, batch norm and ReLU between.
+
+    One linear layer could not relate a tile to another. The same for the same seed.
+
+    Args:
+        features: of all tiles together.
+        classes: that it tells apart.
+    """
+    return nn.Sequential(
+        models.linear(features, hidden, seed),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(inplace=True),
+        models.linear(hidden, classes, seed + 1),
+    )
