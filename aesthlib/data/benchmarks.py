@@ -7,6 +7,7 @@ counted, listed and left for `photographs.pack` to leave out; a malformed line i
 import csv
 import io
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -226,7 +227,7 @@ def read_cuhk_pq(folder: Path, seed: int = 0) -> Benchmark:
                 f"{folder / quality} is missing: name the folder PhotoQualityDataset of CUHK-PQ"
             )
         for path in (folder / quality).rglob("*"):
-            if _is_image(path):
+            if _is_image(path.name):
                 name = path.relative_to(folder).as_posix()
                 found.get(name.rpartition("/")[0], extra).append(name)
         if not any(names for cell, names in found.items() if cell.startswith(quality)):
@@ -316,9 +317,9 @@ def _benchmark(
     found = {}
     for place in reversed(places):  # the first place wins
         if place.is_dir():
-            found |= {path.name: path for path in place.iterdir() if _is_image(path)}
+            found |= {file: place for file in os.listdir(place) if _is_image(file)}
     sources = tuple(
-        Source(file, found.get(file, places[0] / file), split, repr(rating))
+        Source(file, found.get(file, places[0]) / file, split, repr(rating))
         for file, split, rating in zip(
             names, splits or ("probe",) * len(names), mos.tolist(), strict=True
         )
@@ -333,8 +334,8 @@ def _benchmark(
     )  # fmt: skip
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+def _is_image(file: str) -> bool:
+    return file.lower().endswith(SUFFIXES) and not file.startswith(".")
 
 
 def _say(name: str, what: str, listed) -> None:
