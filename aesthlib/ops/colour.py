@@ -5,7 +5,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from .functional import check_images
+from .functional import check_images, to_uint8
 
 GRID = 10  # of the ab plane, side of a bin
 # sRGB (IEC 61966-2-1) to XYZ, and the white D65 of the 2° observer
@@ -73,3 +73,18 @@ def ab_bins() -> Tensor:
     )  # (6, 3, 256, 256)
     ab = rgb_to_lab(surface)[:, 1:]
     return (ab / GRID).round().permute(0, 2, 3, 1).flatten(0, 2).unique(dim=0) * GRID
+
+
+def grey(images: Tensor) -> Tensor:
+    """Photographs without colour: luma of ITU-R BT.601 in all three channels.
+
+    Args:
+        images: uint8 (N, 3, H, W).
+
+    Returns:
+        Same shape, dtype and device, rounded to the nearest level.
+    """
+    check_images(images)
+    red, green, blue = images.float().unbind(1)
+    luma = to_uint8(0.299 * red + 0.587 * green + 0.114 * blue)
+    return luma[:, None].expand_as(images)
