@@ -6,12 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from .. import settings
+from .. import models, settings
 from ..models import LAYERS
 from ..ops import colour
 from ..ops.functional import to_uint8
 from . import Measures, Task
-from .tiles import classifier
 
 SMALLEST_PX = 35  # side of the least input that AlexNet still has a map for
 FILTERS = ("area", "bilinear", "bicubic")
@@ -95,7 +94,13 @@ class Counting(Task):
     def __init__(self, backbone: nn.Module, options: Options, seed: int):
         super().__init__(backbone, options, seed)
         features = backbone.channels[LAYERS[-1]]
-        self.head = classifier(features, options.counts, seed, hidden=options.counts)
+        self.head = nn.Sequential(
+            models.linear(features, options.counts, seed),
+            nn.BatchNorm1d(options.counts),
+            nn.ReLU(inplace=True),
+            models.linear(options.counts, options.counts, seed + 1),
+            nn.ReLU(inplace=True),
+        )
 
     def views(self, photographs: Tensor, generator: Generator) -> Tensor:
         """Each patch at half size, and its four quarters.
@@ -138,7 +143,7 @@ class Counting(Task):
         shift = int(torch.randint(1, count, (), generator=generator))  # y is that many patches off
 
         taps = backbone(views.flatten(0, 1))
-        counts = self.head(taps[LAYERS[-1]].mean((2, 3))).relu().float().unflatten(0, (5, count))
+        counts = self.head(taps[LAYERS[-1]].mean((2, 3))).float().unflatten(0, (5, count))
         whole, parts = counts[0], counts[1:].sum(0)  # (N, counts)
         own = (whole - parts).square().mean(1)
         other = (whole.roll(shift, 0) - parts).square().mean(1)
