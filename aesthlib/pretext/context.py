@@ -68,7 +68,7 @@ class Context(Task):
     def __init__(self, backbone: nn.Module, options: Options, seed: int):
         super().__init__(backbone, options, seed)
         self.chance = 1 / len(AROUND)
-        self.head = tiles.classifier(2 * backbone.channels[LAYERS[-1]], len(AROUND), seed)
+        self.head = tiles.Siamese(backbone.channels[LAYERS[-1]], 2, len(AROUND), seed)
 
     def tiles(self, photographs: Tensor, generator: Generator) -> Tensor:
         """Nine tiles of each patch, row by row, displaced and guarded.
@@ -97,9 +97,8 @@ class Context(Task):
         self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
     ) -> tuple[Tensor, Measures]:
         views = tiles.enlarge(self.tiles(photographs, generator).flatten(0, 1))
-        features = backbone(views)[LAYERS[-1]].mean((2, 3)).unflatten(0, (-1, 9))  # (N, 9, D)
-        around = torch.cat([features[:, :CENTRE], features[:, CENTRE + 1 :]], 1)  # (N, 8, D)
-        centre = features[:, CENTRE, None].expand_as(around)
-        logits = self.head(torch.cat([centre, around], 2).flatten(0, 1)).float()
+        pairs = torch.tensor([(CENTRE, tile) for tile in AROUND]).to(views.device)  # (8, 2)
+        maps = backbone(views)[LAYERS[-1]]
+        logits = self.head(maps, pairs.expand(len(photographs), -1, -1))
         labels = torch.arange(len(AROUND), device=logits.device).repeat(len(photographs))
         return classified(logits, labels, len(views))

@@ -131,8 +131,7 @@ class Jigsaw(Task):
         super().__init__(backbone, options, seed)
         self.chance = 1 / options.permutations
         self.register_buffer("orders", permutations(options.permutations, seed).clone())
-        features = TILES * backbone.channels[LAYERS[-1]]
-        self.head = tiles.classifier(features, options.permutations, seed)
+        self.head = tiles.Siamese(backbone.channels[LAYERS[-1]], TILES, options.permutations, seed)
 
     def tiles(self, photographs: Tensor, generator: Generator) -> Tensor:
         """Nine tiles of each patch, row by row, at random places in their cells.
@@ -146,17 +145,18 @@ class Jigsaw(Task):
         """
         count, options = len(photographs), self.options
         cell, tile, jitter, room = options.grid(photographs.shape[-1])
-        grey = torch.rand(count, generator=generator) < options.grey
+        grey = torch.nonzero(torch.rand(count, generator=generator) < options.grey).flatten()
         places = torch.randint(room + 1, (2, count, TILES, 1), generator=generator)
         shifts = torch.randint(2 * jitter + 1, (2, count, TILES, 3), generator=generator)
-        shifts = shifts.where(~grey[:, None, None], jitter)  # grey is made of channels that fit
+        shifts[:, grey] = jitter  # a mean of channels that lie upon each other
         place = cell * torch.arange(3)
         rows, columns = (x.flatten()[:, None] for x in torch.meshgrid(place, place, indexing="ij"))
         top, left = rows + places[0] + shifts[0], columns + places[1] + shifts[1]  # (N, 9, 3)
         cut = tiles.cut(photographs, top.flatten(1), left.flatten(1), tile)  # (N, 27, 3, t, t)
-        cut = cut.unflatten(1, (TILES, 3)).diagonal(dim1=2, dim2=3).movedim(-1, 2)
-        mean = to_uint8(cut.float().mean(2, keepdim=True))
-        return torch.where(grey[:, None, None, None, None].to(cut.device), mean, cut)
+        cut = cut.unflatten(1, (TILES, 3)).diagonal(dim1=2, dim2=3).movedim(-1, 2).contiguous()
+        grey = grey.to(cut.device, non_blocking=True)
+        cut[grey] = to_uint8(cut[grey].float().mean(2, keepdim=True)).expand_as(cut[grey])
+        return cut
 
     def step(
         self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
@@ -165,11 +165,8 @@ class Jigsaw(Task):
         values = standardize(backbone.door(views))
         for stage in backbone.stages.values():
             values = stage(values)
-        features = values.mean((2, 3)).unflatten(0, (-1, TILES))  # (N, 9, D)
         drawn = (len(photographs), self.options.puzzles_per_patch)
         labels = torch.randint(len(self.orders), drawn, generator=generator)
-        labels = labels.to(features.device, non_blocking=True)  # (N, K)
-        patch = torch.arange(len(photographs), device=features.device)[:, None, None]
-        laid = features[patch, self.orders[labels]]  # (N, K, 9, D)
-        logits = self.head(laid.flatten(2).flatten(0, 1)).float()
+        labels = labels.to(values.device, non_blocking=True)  # (N, K)
+        logits = self.head(values, self.orders[labels])
         return classified(logits, labels.flatten(), len(views))

@@ -11,6 +11,7 @@ from ..ops.functional import LUMINANCE_LEVELS, to_uint8
 
 PAPER_PX = 227  # side of the patches at which lengths are stated
 SMALLEST_PX = max(models.SMALLEST_PX.values())  # side of a tile that any backbone can see
+GRID, EACH, JOINED = 3, 128, 512  # of the head: side of the map, values of a tile, of all
 
 
 def scaled(length_px: int, size_px: int) -> int:
@@ -98,18 +99,45 @@ def project_colours(tiles: Tensor) -> Tensor:
     return to_uint8(values - torch.stack([-along, 2 * along, -along], 1))
 
 
-def classifier(features: int, classes: int, seed: int, hidden: int = 512) -> nn.Sequential:
-    """Head on the features of several tiles: two linear layers, batch norm and ReLU between.
+class Siamese(nn.Module):
+    """Head on several tiles: the same layer for each, then theirs joined, as siamese networks do.
 
-    One linear layer could not relate a tile to another. The same for the same seed.
+    conv5 is averaged to 3 × 3 only, for where a thing lies in its tile tells where the tile lies.
+    Small beside the layers fc6 and fc7 of both papers (4096 values), which cost more than all
+    convolutions.
 
     Args:
-        features: of all tiles together.
-        classes: that it tells apart.
+        channels: of conv5.
+        together: tiles that are judged together.
+        classes: that are told apart.
+        seed: of the weights; the global generator is left alone.
     """
-    return nn.Sequential(
-        models.linear(features, hidden, seed),
-        nn.BatchNorm1d(hidden),
-        nn.ReLU(inplace=True),
-        models.linear(hidden, classes, seed + 1),
-    )
+
+    def __init__(self, channels: int, together: int, classes: int, seed: int):
+        super().__init__()
+        self.each = nn.Sequential(
+            nn.AdaptiveAvgPool2d(GRID), nn.Flatten(), *_hidden(channels * GRID**2, EACH, seed)
+        )
+        self.joined = nn.Sequential(
+            *_hidden(together * EACH, JOINED, seed + 1), models.linear(JOINED, classes, seed + 2)
+        )
+
+    def forward(self, maps: Tensor, order: Tensor) -> Tensor:
+        """Scores of sequences of tiles.
+
+        Args:
+            maps: float (N·T, C, h, w), conv5 of the T tiles of N patches.
+            order: int64 (N, K, J), for each of a patch's K sequences the tiles in it, in order.
+
+        Returns:
+            float (N·K, classes).
+        """
+        values = self.each(maps).unflatten(0, (len(order), -1))  # (N, T, E)
+        patch = torch.arange(len(order), device=order.device)[:, None, None]
+        return self.joined(values[patch, order].flatten(2).flatten(0, 1)).float()
+
+
+def _hidden(features: int, outputs: int, seed: int) -> list[nn.Module]:
+    return [
+        models.linear(features, outputs, seed), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True),
+    ]  # fmt: skip
