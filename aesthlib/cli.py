@@ -15,7 +15,7 @@ from . import __version__
 def main(argv: list[str] | None = None) -> int:
     """Run a command. Returns 0, or 1 after one line that says what went wrong and what to do."""
     arguments = sys.argv[1:] if argv is None else argv
-    parser = _parser(arguments[0] if arguments else "")
+    parser = _parser(arguments)
     given = parser.parse_args(arguments)
     try:
         given.run(given)
@@ -28,7 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _parser(command: str) -> argparse.ArgumentParser:
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    command = arguments[0] if arguments else ""
     parser = argparse.ArgumentParser(
         prog="aesthlib",
         description="Self-supervised image aesthetics: pretrain on photographs without labels, "
@@ -46,11 +47,18 @@ def _parser(command: str) -> argparse.ArgumentParser:
     ):
         child = commands.add_parser(
             name, help=line, description=line[0].upper() + line[1:] + ".", allow_abbrev=False,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_Help,
         )  # fmt: skip
         if command == name:
-            build(child)
+            build(child, arguments)
     return parser
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Defaults behind the words, but where there is none."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
 
 
 def _store_options(parser: argparse.ArgumentParser) -> None:
@@ -112,39 +120,55 @@ def _show(record: dict, store: str) -> None:
     print(f"run {record['run_id']}, record {path}")
 
 
-def _pretrain_options(parser: argparse.ArgumentParser) -> None:
-    from .pretext.degradation import Degradation
+def _pretrain_options(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
+    from . import pretext
     from .training import PretrainConfig
+
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--method", default=PretrainConfig.method)
+    method = early.parse_known_args(arguments)[0].method
+    if method not in pretext.TASKS:
+        method = PretrainConfig.method  # the config says what is wrong
+    parser.epilog = (
+        f"Methods: {', '.join(pretext.TASKS)}. `aesthlib pretrain --method NAME --help` lists the "
+        "options of that task."
+    )
 
     parser.add_argument(
         "photographs", type=Path, help="folder of photographs, searched recursively"
     )
     parser.add_argument("--name", help="of the photographs in records; default the folder's name")
     _field_options(parser, PretrainConfig, skip=("options",))
-    _field_options(parser.add_argument_group("degradation task"), Degradation.Options)
+    task = parser.add_argument_group(f"task {method}")
+    _field_options(task, pretext.task(method).Options)
     _store_options(parser)
     parser.set_defaults(run=_pretrain)
 
 
 def _pretrain(given: argparse.Namespace) -> None:
-    from . import pretext, records, study, training
-    from .data import photographs
+    from . import pretext, runs, training
 
-    options = _taken(pretext.task(given.method).Options, given)
-    config = _taken(training.PretrainConfig, given, options=options)
-    record = study.pretrain_or_load(
-        records.Store(Path(given.store)), "own", config,
-        given.name or given.photographs.resolve().name,
-        lambda: photographs.find(given.photographs), training.choose_device(given.device),
-    )  # fmt: skip
-    _show(record, given.store)
+    task = pretext.task(given.method)
+    config = _taken(training.PretrainConfig, given, options=_taken(task.Options, given))
+    of = runs.folder_photographs(
+        given.photographs, given.name or given.photographs.resolve().name, task.supervised
+    )
+    _show(_runs(given, "own").pretrain(config, of), given.store)
 
 
-def _probe_options(parser: argparse.ArgumentParser) -> None:
+def _runs(given: argparse.Namespace, scale: str):
+    from . import records, runs, training
+
+    store = records.Store(Path(given.store))
+    return runs.Runs(store, scale, training.choose_device(getattr(given, "device", "cpu")))
+
+
+def _probe_options(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
+    from .data import benchmarks
     from .probes import ProbeConfig
 
     parser.add_argument("pretrained", help="run to judge: its id, printed by pretrain")
-    parser.add_argument("benchmark", help="unseen, oasis or vessel")
+    parser.add_argument("benchmark", help=f"unseen, {', '.join(benchmarks.READERS)}")
     parser.add_argument("folder", type=Path, nargs="?", help="of the benchmark; unseen needs none")
     parser.add_argument(
         "--unseen-pairs", type=int, default=24, help="patches a photograph (unseen)"
@@ -155,7 +179,7 @@ def _probe_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _probe(given: argparse.Namespace) -> None:
-    from . import probes, records, study, training
+    from . import probes, records, runs
 
     store = records.Store(Path(given.store))
     path = store.path("records", f"{given.pretrained}.json")
@@ -165,14 +189,15 @@ def _probe(given: argparse.Namespace) -> None:
     if given.folder is None and given.benchmark != "unseen":
         raise ValueError(f"name the folder of {given.benchmark} behind it")
     run = records.read(path)
-    record = study.probe_or_load(
-        store, run["scale"], run, given.benchmark, given.folder, _taken(probes.ProbeConfig, given),
-        given.unseen_pairs, training.choose_device(given.device),
-    )  # fmt: skip
-    _show(record, given.store)
+    if given.benchmark == "unseen":
+        asked = runs.unseen(runs.embedded_photographs(), 0, given.unseen_pairs)
+    else:
+        asked = runs.rated(given.benchmark, given.folder)
+    config = _taken(probes.ProbeConfig, given)
+    _show(_runs(given, run["scale"]).probe(run, asked, config), given.store)
 
 
-def _study_options(parser: argparse.ArgumentParser) -> None:
+def _study_options(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     parser.add_argument(
         "notebooks", nargs="*", help="names, such as probes or 03_probes; none for all"
     )
@@ -189,6 +214,10 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--publish", action="store_true", help="then copy the scale's records to book/results"
     )
+    parser.add_argument(
+        "--plan", action="store_true",
+        help="compute nothing: print each page's command, runs, and estimated time and memory",
+    )  # fmt: skip
     parser.add_argument("--store", help="folder of records, checkpoints, features; default runs")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.set_defaults(run=_study)
@@ -198,46 +227,102 @@ def _study(given: argparse.Namespace) -> None:
     from . import notebooks
 
     store = given.store or ("book/results" if given.load_only else "runs")
+    if given.plan:
+        _plan(given, store)
+        return
     parameters = {
         "scale": given.scale, "store": store, "data_root": given.data_root,
         "load_only": given.load_only, "device": given.device, **dict(given.parameter),
     }  # fmt: skip
     target = Path(notebooks.EXECUTED) / parameters["scale"]
-    pages = notebooks.run(tuple(given.notebooks), parameters, target)
+    from .study import SCALES, Study
+
+    names = tuple(given.notebooks)
+    if not given.load_only and not names and not given.parameter:  # the pages then only load
+        found = Study(given.scale, store, given.data_root, device=given.device).everything()
+        print(f"{len(found)} records of scale {given.scale} in {store}")
+        parameters["load_only"] = True
+    if not names and given.scale in SCALES:
+        names = SCALES[given.scale].pages
+    pages = notebooks.run(names, parameters, target)
     print(f"{len(pages)} pages in {target}")
     if given.publish:
-        from .study import Study
-
         count = Study(parameters["scale"], parameters["store"]).publish()
         print(f"{count} records of scale {parameters['scale']} published in book/results")
 
 
-def _data_options(parser: argparse.ArgumentParser) -> None:
+def _plan(given: argparse.Namespace, store: str) -> None:
+    from . import plan
+    from .study import Study
+
+    study = Study(given.scale, store, given.data_root, device=given.device)
+    found = plan.estimate(study.plan(), study.runs.device, say=print)
+    command = f"aesthlib study --scale {given.scale}"
+    if given.data_root or study.scale.photographs != "embedded":
+        command += f" --data-root {given.data_root or 'FOLDER'}"
+    print(plan.table(found, command))
+
+
+def _data_options(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     pack = actions.add_parser("pack", help="decode a folder once, to uint8 at one shorter edge",
-                              formatter_class=argparse.ArgumentDefaultsHelpFormatter)  # fmt: skip
+                              formatter_class=_Help)  # fmt: skip
     pack.add_argument("folder", type=Path, help="of photographs, searched recursively")
     pack.add_argument("--name", help="of the photographs in records; default the folder's name")
     pack.add_argument("--shorter-edge-px", type=int, default=256, help="of the packed photographs")
     pack.add_argument("--store", default="runs", help="the pack lies in its packs/")
     pack.set_defaults(run=_pack)
+    check = actions.add_parser(
+        "check", help="count and decode a data set, list what is missing or broken",
+        description="Count a data set's photographs and labels against the published figures, "
+        "decode every photograph, list what is missing, broken or without a label, write a "
+        "manifest. Ends with 1 where the counts differ or a photograph is broken.",
+        formatter_class=_Help,
+    )  # fmt: skip
+    check.add_argument("name", help="ava, aadb, cuhk_pq, oasis or vessel; photographs for any "
+                       "folder of them; labels for folders that are classes")  # fmt: skip
+    check.add_argument("folder", type=Path, help="of the data set; nothing is written there")
+    check.add_argument("--manifest", type=Path, help="CSV of every file with its hash, split, "
+                       "label and problem; default manifests/NAME.csv in the store")  # fmt: skip
+    check.add_argument("--store", default="runs", help="the manifest lies in its manifests/")
+    check.set_defaults(run=_check)
     show = actions.add_parser("show", help="say what a pack holds and what was left out")
     show.add_argument("pack", type=Path, help="folder of a pack")
     show.set_defaults(run=_show_pack)
 
 
 def _pack(given: argparse.Namespace) -> None:
-    from . import records, study
-    from .data import photographs
+    from . import runs
 
-    _, target = study.packed(
-        records.Store(Path(given.store)),
-        given.name or given.folder.resolve().name,
-        given.shorter_edge_px,
-        lambda: photographs.find(given.folder),
-    )
+    of = runs.folder_photographs(given.folder, given.name or given.folder.resolve().name)
+    _, target = _runs(given, "own").packed(of, given.shorter_edge_px)
     given.pack = target()
     _show_pack(given)
+
+
+def _check(given: argparse.Namespace) -> None:
+    from .data import verify
+
+    manifest = given.manifest or Path(given.store) / "manifests" / f"{given.name}.csv"
+    if manifest.resolve().is_relative_to(given.folder.resolve()):
+        raise ValueError(f"{manifest} lies in {given.folder}, where nothing is written: "
+                         "name another place with --manifest")  # fmt: skip
+    verdict = verify.check(given.name, given.folder)
+    verify.write_manifest(verdict, manifest)
+    print(f"{given.name} in {given.folder}")
+    for what, found, published in verdict.counts:
+        told = "" if published is None else f"  published {published:,}"
+        print(f"  {what:24} {found:>9,}{told}")
+    for what in ("missing", "broken", "extra"):
+        listed = getattr(verdict, what)
+        print(f"  {what:24} {len(listed):>9,}")
+        for line in listed[:20]:
+            print(f"    {line}")
+        if len(listed) > 20:
+            print(f"    and {len(listed) - 20:,} more, all in the manifest")
+    print(f"manifest {manifest}")
+    if verdict.faults:
+        raise ValueError(f"{given.name} is not as published or broken: {'; '.join(verdict.faults)}")
 
 
 def _show_pack(given: argparse.Namespace) -> None:

@@ -14,8 +14,8 @@ from . import __version__, files
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "book" / "results"  # committed with the project
 COLUMNS = (
-    "experiment", "method", "dataset", "layer", "solver", "metric", "value", "low", "high", "n",
-    "seed", "scale", "run_id", "minutes",
+    "experiment", "method", "dataset", "layer", "solver", "metric", "level", "value", "low", "high",
+    "p", "n", "seed", "scale", "run_id", "minutes",
 )  # fmt: skip
 KEYS = (
     "run_id", "experiment", "method", "scale", "seed", "config", "data", "environment", "minutes",
@@ -119,6 +119,26 @@ class Store:
         files.write_json(self.path("records", f"{record['run_id']}.json"), record)
         return record
 
+    def write_scores(self, name: str, arrays: dict) -> None:
+        """Put a run's scores, NumPy arrays by name, beside its record; they are not published."""
+        import numpy
+
+        with files.replacing(self.path("scores", f"{name}.npz")) as file:
+            numpy.savez_compressed(file, **arrays)
+
+    def read_scores(self, name: str) -> dict:
+        """What `write_scores` wrote. Raises RecordMissing if it is not there."""
+        import numpy
+
+        path = self.path("scores", f"{name}.npz")
+        if not path.exists():
+            record = self.path("records", f"{name}.json")
+            raise RecordMissing(
+                f"no scores {path}: delete {record} and run again, they are made together"
+            )
+        with numpy.load(path) as stored:
+            return dict(stored)
+
     def identity(self, name: str, shorter_edge_px: int, pack: Path | None) -> dict:
         """Name, hash and counts of packed photographs, remembered beside the records.
 
@@ -182,8 +202,9 @@ def load(root: Path | str | None = None):
 
     Returns:
         DataFrame with columns experiment, method, dataset, layer, solver (of probes, else ""),
-        metric, value, low and high (95 % interval, NaN where none), n, seed, scale, run_id and
-        minutes; sorted by these.
+        metric, level (what it was measured at, such as the fraction of labels, else NaN), value,
+        low and high (95 % interval, NaN where none), p (of a comparison, else NaN), n, seed, scale,
+        run_id and minutes; sorted by these.
 
     Raises:
         FileNotFoundError: root is no store.
@@ -198,9 +219,11 @@ def load(root: Path | str | None = None):
     for record in store.all():
         common = {key: record[key] for key in COLUMNS if key in record}
         common["solver"] = record["config"].get("probe", {}).get("solver", "")
-        rows += [{"low": None, "high": None} | common | metric for metric in record["metrics"]]
+        absent = dict.fromkeys(("level", "low", "high", "p"))
+        rows += [absent | common | metric for metric in record["metrics"]]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    frame = frame.astype({key: "float64" for key in ("value", "low", "high", "minutes")})
+    floats = ("level", "value", "low", "high", "p", "minutes")
+    frame = frame.astype(dict.fromkeys(floats, "float64"))
     return frame.sort_values(list(COLUMNS)).reset_index(drop=True)
 
 

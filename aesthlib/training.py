@@ -1,7 +1,7 @@
 """The pretraining loop: one for every task, CPU and CUDA alike, resumed exactly."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -80,6 +80,22 @@ class PretrainConfig:
     def learning_rate_at(self, epoch: int) -> float:
         """Learning rate of an epoch, from 0."""
         return self.learning_rate * self.learning_rate_drop ** (epoch // self.drop_every_epochs)
+
+
+def config_of(record: dict) -> PretrainConfig:
+    """The config of a training from its record or checkpoint header; other settings are ignored.
+
+    Raises:
+        ValueError: the settings are not those of a training.
+    """
+    settings = record["config"]
+    try:
+        chosen = {item.name: settings[item.name] for item in fields(PretrainConfig)}
+        return PretrainConfig(
+            **chosen | {"options": pretext.task(chosen["method"]).Options(**chosen["options"])}
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not the settings of a training: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -300,13 +316,10 @@ def load_model(folder: Path, sha256: str, device: str) -> nn.ModuleDict:
             f"{folder} holds checkpoint {header['sha256'][:16]}, not {sha256[:16]} of the run's "
             "record: restore it, or delete both to train again"
         )
-    method = pretext.task(header["config"]["method"])
-    backbone = method.build(header["config"]["backbone"], seed=0)
-    options = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in header["config"]["options"].items()
-    }
-    task = method(backbone, method.Options(**options), seed=0)
+    config = config_of(header)
+    method = pretext.task(config.method)
+    backbone = method.build(config.backbone, seed=0)
+    task = method(backbone, config.options, seed=0)
     model = nn.ModuleDict({"backbone": backbone, "task": task})
     prefix = "model."
     model.load_state_dict(
@@ -326,8 +339,8 @@ def _classes(photographs: Pack, config: PretrainConfig) -> torch.Tensor:
     if len(known) != config.options.classes or not all(known):
         raise ValueError(
             f"classes: {config.method} is set to {config.options.classes} classes, and the "
-            f"photographs have {len(known)} ({', '.join(known[:3]) or 'no labels'}…): name a folder "
-            "with one folder a class"
+            f"photographs have {len(known)} ({', '.join(known[:3]) or 'no labels'}…): name a "
+            "folder with one folder a class"
         )
     return labels_of(photographs)
 

@@ -34,7 +34,7 @@ import torch
 from IPython.display import HTML, display
 
 from aesthlib import ops, plots
-from aesthlib.data import embedded, photographs
+from aesthlib.data import embedded
 from aesthlib.ops import table
 from aesthlib.records import load
 from aesthlib.study import Study
@@ -56,11 +56,9 @@ display(HTML(classes.to_html(float_format="{:g}".format, na_rep="")))
 # in *china* (scikit-learn).
 
 # %% tags=["hide-input"]
-sources = {source.path.stem: source.path for source in embedded.sources()}
-coffee, china = (
-    torch.from_numpy(photographs.decode(sources[name], 256).copy()).permute(2, 0, 1)[:, 14:241, 60:287]
-    for name in ("coffee", "china")
-)
+names = [source.path.stem for source in embedded.sources()]
+patches = embedded.central_patches(256, 227)
+coffee, china = (patches[names.index(name)] for name in ("coffee", "china"))
 versions = {
     item.index: ops.apply(
         coffee[None], item.index, china[None], torch.Generator().manual_seed(0)
@@ -77,7 +75,7 @@ plots.degradation_strips(coffee, versions, "paper");
 # moves on average; a class that moves none cannot be told from None by any network.
 
 # %%
-record = study.identified()
+record = study.degradations()[0]
 changes = load(store).query("run_id == @record['run_id']")
 record["run_id"], record["config"]
 

@@ -100,6 +100,53 @@ def test_data_pack_and_show(photographs, tmp_path, capsys):
     assert capsys.readouterr().out == text
 
 
+def test_data_check_lists_what_is_wrong_and_writes_a_manifest(photographs, tmp_path, capsys):
+    store = ["--store", str(tmp_path / "store")]
+    before = sorted(photographs.iterdir())
+    assert cli.main(["data", "check", "photographs", str(photographs), *store]) == 1
+    shown = capsys.readouterr()
+    assert "    broken.jpg: unreadable" in shown.out
+    assert shown.err.splitlines()[-1] == (
+        "aesthlib data: photographs is not as published or broken: 1 broken"
+    )
+    manifest = (tmp_path / "store" / "manifests" / "photographs.csv").read_text()
+    assert manifest.startswith("file,sha256,split,label,problem\n0.jpg,")
+    assert len(manifest.splitlines()) == 10
+
+    (photographs / "broken.jpg").unlink()
+    named = tmp_path / "named.csv"
+    command = ["data", "check", "photographs", str(photographs), "--manifest", str(named)]
+    assert cli.main([*command, *store]) == 0
+    assert "photographs                      8" in capsys.readouterr().out
+    assert len(named.read_text().splitlines()) == 9
+    assert sorted(photographs.iterdir()) == [p for p in before if p.name != "broken.jpg"]
+
+
+def test_data_check_tells_counts_from_the_published_ones(tmp_path, capsys):
+    folder = tmp_path / "oasis"
+    (folder / "images").mkdir(parents=True)
+    rows = [f"{n}.jpg,Scene,{1 + n / 10}" for n in range(25)]
+    (folder / "ratings.csv").write_text("\n".join(["file,category,beauty_mean", *rows]) + "\n")
+    command = ["data", "check", "oasis", str(folder), "--store", str(tmp_path / "store")]
+    assert cli.main(command) == 1
+    shown = capsys.readouterr()
+    assert "rows                            25  published 900" in shown.out
+    assert "    19.jpg\n    and 5 more, all in the manifest" in shown.out
+    assert "rows: 25, published 900; photographs: 0, published 900" in shown.err
+
+    (folder / "ratings.csv").write_text("file,category,beauty_mean\n1.jpg,Scene,9\n")
+    assert cli.main(command) == 1
+    assert "ratings.csv, line 2: beauty_mean must lie in [1, 7], got 9" in capsys.readouterr().err
+
+
+def test_data_check_writes_nothing_into_the_data(photographs, capsys):
+    inside = str(photographs / "manifest.csv")
+    command = ["data", "check", "photographs", str(photographs), "--manifest", inside]
+    assert cli.main(command) == 1
+    assert "where nothing is written: name another place" in capsys.readouterr().err
+    assert not (photographs / "manifest.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
@@ -112,6 +159,8 @@ def test_data_pack_and_show(photographs, tmp_path, capsys):
         (["probe", "0123", "oasis", "."], "no run 0123"),
         (["probe", "0123", "oasis"], "no run 0123"),
         (["data", "show", "nowhere"], "not a finished pack"),
+        (["data", "check", "coco", "nowhere"], "the data set must be one of oasis"),
+        (["data", "check", "ava", "nowhere"], "AVA.txt is missing: name the folder of AVA"),
         (["study", "--scale", "huge"], "scale must be one of"),
         (["study", "-p", "speed", "3"], "unknown parameter speed"),
         (["study", "nonsense"], "no notebook 'nonsense'"),

@@ -9,9 +9,9 @@ from .backbones import (
     build,
     pool_for_probe,
 )
-from .heads import linear
+from .heads import hidden, linear
 
 __all__ = [
-    "BACKBONES", "LAYERS", "SMALLEST_PX", "Backbone", "LabChannels", "build", "linear",
+    "BACKBONES", "LAYERS", "SMALLEST_PX", "Backbone", "LabChannels", "build", "hidden", "linear",
     "pool_for_probe",
 ]  # fmt: skip

@@ -15,3 +15,8 @@ def linear(features: int, outputs: int, seed: int) -> nn.Linear:
     nn.init.normal_(layer.weight, std=features**-0.5, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def hidden(features: int, outputs: int, seed: int) -> list[nn.Module]:
+    """A hidden layer: linear, batch norm, ReLU."""
+    return [linear(features, outputs, seed), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True)]

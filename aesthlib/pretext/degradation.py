@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from .. import losses, ops, settings
+from .. import losses, models, ops, settings
 from ..models import LAYERS
 from . import Measures, Task
 
@@ -69,12 +69,15 @@ class Degradation(Task):
         super().__init__(backbone, options, seed)
         self.chance = 1 / (1 + 2 * options.operations_per_patch)  # always None
         self.reading = ops.Reading(options.noise_units, options.shuffle_block_px, options.shuffle)
-        features = backbone.channels[LAYERS[-1]]
-        with torch.random.fork_rng(devices=[]):
-            self.head = nn.Linear(features, len(ops.CLASSES))
-        generator = torch.Generator().manual_seed(seed)
-        nn.init.normal_(self.head.weight, std=features**-0.5, generator=generator)
-        nn.init.zeros_(self.head.bias)
+        self.head = models.linear(backbone.channels[LAYERS[-1]], len(ops.CLASSES), seed)
+
+    def logits(self, taps: dict[str, Tensor]) -> Tensor:
+        """Scores of the 22 classes, float (N, 22), from the backbone's taps."""
+        return self.head(taps[LAYERS[-1]].mean((2, 3))).float()
+
+    def embedding(self, taps: dict[str, Tensor]) -> Tensor:
+        """h of eq. 2, L2-normalized, float (N, D), from the backbone's taps."""
+        return F.normalize(taps[LAYERS[-1]].mean((2, 3)).float(), dim=1)
 
     def step(
         self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
@@ -98,9 +101,9 @@ class Degradation(Task):
         labels = plan.labels.to(device, non_blocking=True)  # (N, V)
         ordered = plan.ordered.to(device, non_blocking=True)  # (N, K)
 
-        pooled = backbone(versions.flatten(0, 1))[LAYERS[-1]].mean((2, 3))
-        logits = self.head(pooled).float().unflatten(0, labels.shape)  # (N, V, 22)
-        h = F.normalize(pooled.float(), dim=1).unflatten(0, labels.shape)  # (N, V, D)
+        taps = backbone(versions.flatten(0, 1))
+        logits = self.logits(taps).unflatten(0, labels.shape)  # (N, V, 22)
+        h = self.embedding(taps).unflatten(0, labels.shape)  # (N, V, D)
 
         degradation = losses.degradation_loss(logits, labels)
         pairs = h[:, 1:].unflatten(1, (-1, 2))  # (N, K, 2, D)

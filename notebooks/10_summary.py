@@ -20,27 +20,24 @@
 
 # %% tags=["parameters"]
 scale = "smoke"  # smoke, study or paper
-store = "runs"  # folder of the records
+store = "runs"  # folder of the records, checkpoints and features
 data_root = ""  # folder that holds the scale's photographs and benchmarks; "" for records alone
 load_only = False  # never compute, a missing record is an error
 device = "auto"  # auto, cpu or cuda
-seed = 0  # of weights, crops and draws
+seed = -1  # of weights, crops and draws; -1 takes all seeds of the scale
 
 # %% tags=["hide-input"]
 import pandas as pd
 from IPython.display import HTML, display
 from myst_nb import glue
 
-from aesthlib import records
-from aesthlib.study import METHODS, Study
+from aesthlib import plots, records
+from aesthlib.study import OURS, Study
 
-study = Study(scale, store, data_root, load_only, device)
-runs = {method: study.pretrained(method, seed) for method in METHODS}
-probed = {
-    (method, benchmark): study.probed(run, benchmark)
-    for method, run in runs.items()
-    for benchmark in study.scale.benchmarks
-}
+study = Study(scale, store, data_root, load_only, device, seed)
+
+# %%
+found = study.summary()
 
 # %% [markdown]
 # ## Results
@@ -49,18 +46,21 @@ probed = {
 
 # %% tags=["hide-input"]
 frame = records.load(store)
-ids = [record["run_id"] for record in probed.values()]
-conv3 = frame[frame.run_id.isin(ids) & (frame.layer == "conv3")]
+conv3 = frame[
+    frame.run_id.isin([record["run_id"] for record in found])
+    & (frame.experiment == "probe") & (frame.layer == "conv3") & (frame.solver == "exact")
+]
 entries = conv3.assign(
-    entry=[f"{r.value:.3f} [{r.low:.3f},\u00a0{r.high:.3f}], n\u00a0=\u00a0{r.n}" for r in conv3.itertuples()]
+    entry=[f"{r.value:.3f} [{r.low:.3f},\u00a0{r.high:.3f}]" for r in conv3.itertuples()]
 )
-display(HTML(entries.pivot(index=["dataset", "metric"], columns="method", values="entry").to_html()))
+table = entries.pivot_table(index="method", columns=["dataset", "metric"], values="entry", aggfunc="first")
+display(HTML(table.loc[[name for name in plots.MARKS if name in table.index]].rename(index=plots.TITLES).to_html()))
 
 # %% tags=["remove-cell"]
-for row in conv3.itertuples():
+for row in conv3[conv3.seed == 0].itertuples():
     value = 100 * row.value if row.metric == "accuracy" else row.value
     glue(f"{row.dataset}_{row.method}_{row.metric}", float(value), display=False)
-trained = runs["degradation"]
+trained = next(r for r in found if r["experiment"] == "pretrain" and r["method"] == OURS)
 glue("pretext_accuracy", float(100 * trained["history"][-1]["accuracy"]), display=False)
 glue("entropy_weight", float(trained["history"][-1]["entropy_weight"]), display=False)
 glue("photographs", int(trained["data"][0]["photographs"]), display=False)
@@ -84,7 +84,7 @@ listed = pd.DataFrame(
         "minutes": "" if record["minutes"] is None else f"{record['minutes']:.1f}",
         "code": record["environment"]["code_sha256"][:8],
     }
-    for record in sorted(stored, key=lambda record: (record["experiment"], record["run_id"]))
+    for record in sorted(stored, key=lambda record: (record["experiment"], record["method"], record["run_id"]))
 )
 display(HTML(listed.to_html(index=False)))
 
@@ -92,14 +92,14 @@ display(HTML(listed.to_html(index=False)))
 # ## Environment of the pretraining run
 
 # %% tags=["hide-input"]
-environment = pd.Series(runs["degradation"]["environment"], name="value")
+environment = pd.Series(trained["environment"], name="value")
 environment["code_sha256"] = environment["code_sha256"][:16]
 display(HTML(environment.to_frame().to_html()))
 
 # %% [markdown]
 # ## Re-run
 # ```bash
-# aesthlib study --scale smoke                       # trains where a record is missing
-# aesthlib study --scale study --load-only           # from the published records
-# aesthlib study --scale study --data-root FOLDER    # from your photographs
+# aesthlib study summary --scale smoke                       # trains where a record is missing
+# aesthlib study summary --scale study --load-only           # from the published records
+# aesthlib study summary --scale study --data-root FOLDER    # from your photographs
 # ```
