@@ -21,6 +21,7 @@ class Context(Task):
     As there: 3 × 3 tiles with a gap of half a tile, each displaced at random, so that no line or
     texture runs on from one to the next; the eight positions around the centre; a guard against
     chromatic aberration; one network for both tiles of a pair. Otherwise:
+
     - The grid fills the patch that every task gets, so tiles have 53 px of 227 (96 px there) and
       are enlarged to 67 px; displacements are larger against the tile.
     - The pairs of a grid are its centre with each neighbour, so that classes are equally frequent.

@@ -48,7 +48,7 @@ class Counting(Task):
     """Noroozi, Pirsiavash and Favaro, "Representation learning by learning to count", ICCV 2017.
 
     As there: one network on the photograph at half size and on its four quarters; counts end in
-    a ReLU, 1000 of them; |φ(D∘x) − Σ φ(T_j∘x)|² + max(0, M − |φ(D∘y) − Σ φ(T_j∘x)|²) with M = 10
+    a ReLU, 1000 of them; `|φ(D∘x) − Σ φ(T_j∘x)|² + max(0, M − |φ(D∘y) − Σ φ(T_j∘x)|²)` with M = 10
     and y another patch of the batch. Against telling the half-size photograph by its making: the
     filter that shrinks it is drawn (of the paper's four, Lanczos is missing), and two thirds of
     the patches lose their colour, and with it the chromatic aberration.
@@ -56,7 +56,7 @@ class Counting(Task):
     Otherwise:
         - Average pool and two linear layers of 1000, batch norm between, in place of AlexNet's
           three.
-        - |·|² is the mean over the counts, not the sum, and the loss is in units of M. With the
+        - `|·|²` is the mean over the counts, not the sum, and the loss is in units of M. With the
           sum and a learning rate of 0.1 the first steps end at counts of 0 for all.
         - Halves of patches below 70 px are enlarged to 35 px: AlexNet sees nothing smaller.
         - The last row and column of an odd patch are left out.

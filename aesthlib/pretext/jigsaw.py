@@ -70,6 +70,7 @@ class Jigsaw(Task):
     own mean and standard deviation (brightness runs on), a gap (so do edges), channels displaced
     by up to 2 px and 30 % of the puzzles grey (chromatic aberration, which that hides in part).
     Otherwise:
+
     - Tiles are standardized between the backbone's door and its first stage, not in uint8, whose
       rounding and clipping would leave the statistics unequal. Features are extracted without.
     - Tiles keep a gap at any draw, and are enlarged to 67 px; the first layer keeps stride 4

@@ -43,7 +43,7 @@ class SplitBrain(Task):
 
     Otherwise: what `Colorization` says of bins, rounding, cells and head.
 
-    Measures: "accuracy" over both directions, and "ab_…" (from L) and "l_…" (from ab) of each.
+    Measures: "accuracy" over both directions, and `ab_…` (from L) and `l_…` (from ab) of each.
     """
 
     @dataclass(frozen=True)
