@@ -5,8 +5,11 @@ never reaches the book, and what differs between two equal runs is taken out of 
 """
 
 import ast
+import multiprocessing
+import os
 import re
 import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from . import files, records
@@ -184,8 +187,9 @@ def _plain(text: str) -> str:
 
 
 def run(names: tuple[str, ...], given: dict, target: Path, log=print) -> list[Path]:
-    """Run notebooks one after another, those that are up to date excepted.
+    """Run notebooks, those that are up to date excepted.
 
+    Those that only load run side by side, one a processor; what computes has the machine to itself.
     A page is up to date if it, its source, its parameters, the package and the records of its scale
     in its store are as they were when it was made.
 
@@ -207,10 +211,9 @@ def run(names: tuple[str, ...], given: dict, target: Path, log=print) -> list[Pa
         check(source, known)
     stamps_path = Path(target) / "stamps.json"
     stamps = files.read_json(stamps_path) if stamps_path.exists() else {}
-    pages = []
-    for number, source in enumerate(sources, start=1):
-        page = Path(target) / f"{source.stem}.ipynb"
-        pages.append(page)
+    pages = [Path(target) / f"{source.stem}.ipynb" for source in sources]
+    outdated = []
+    for number, (source, page) in enumerate(zip(sources, pages, strict=True), start=1):
         if (
             page.exists()
             and not chosen[source].get("data_root")  # whose photographs may have changed
@@ -218,8 +221,29 @@ def run(names: tuple[str, ...], given: dict, target: Path, log=print) -> list[Pa
         ):
             log(f"[{number}/{len(sources)}] {source.stem}: up to date")
             continue
-        log(f"[{number}/{len(sources)}] {source.stem}: running")
-        execute(source, chosen[source], page, Path(target).parent / "failed")
+        outdated.append((number, source, page))
+    together = min(os.cpu_count() or 1, len(outdated)) if given.get("load_only") is True else 1
+    failed = Path(target).parent / "failed"
+    if together < 2:
+        for number, source, page in outdated:
+            log(f"[{number}/{len(sources)}] {source.stem}: running")
+            execute(source, chosen[source], page, failed)
+    else:
+        # papermill changes the working directory, so processes; one thread each
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(together, spawn, initializer=_one_thread) as pool:
+            waiting = {
+                pool.submit(execute, source, chosen[source], page, failed): (number, source)
+                for number, source, page in outdated
+            }
+            try:
+                for done in as_completed(waiting):
+                    number, source = waiting[done]
+                    done.result()
+                    log(f"[{number}/{len(sources)}] {source.stem}: done")
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     made = {
         source.stem: _stamp(source, chosen[source], page)
         for source, page in zip(sources, pages, strict=True)
@@ -227,6 +251,10 @@ def run(names: tuple[str, ...], given: dict, target: Path, log=print) -> list[Pa
     if made.items() - stamps.items():
         files.write_json(stamps_path, stamps | made)
     return pages
+
+
+def _one_thread() -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def _known(source: Path, given: dict) -> dict:
