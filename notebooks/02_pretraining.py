@@ -75,7 +75,7 @@ rows = []
 for run in runs:
     last = run["history"][-1]
     own = {"method": plots.TITLES[run["method"]], "seed": run["seed"],
-           "images": sum(epoch["images"] for epoch in run["history"]),
+           "images": sum(row["images"] for row in run["history"]),
            "minutes": run["minutes"], "training accuracy (%)": 100 * last.get("accuracy", float("nan"))}
     for record in found:
         if record["experiment"] == "held_out" and record["config"]["pretrain"] == run["run_id"]:
@@ -95,8 +95,8 @@ for name, method in METHODS.items():
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Loss by epoch, one panel a pretext task."}}
 curves = pd.DataFrame(
-    {"method": run["method"], "seed": run["seed"], **epoch}
-    for run in runs for epoch in run["history"] if len(run["history"]) > 1
+    {"method": run["method"], "seed": run["seed"], **row}
+    for run in runs for row in run["history"] if len(run["history"]) > 1
 )
 plots.task_curves(curves);
 
