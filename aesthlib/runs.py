@@ -170,8 +170,12 @@ class Runs:
             with contextlib.suppress(records.RecordMissing):
                 return self.store.identity(of.name, shorter_edge_px, None), make
             count = PUBLISHED_COUNTS.get(of.name)
-            if count is None:
-                count = len(of.sources()) if of.sources else 0
+            if count is None and of.sources is None:
+                raise records.RecordMissing(
+                    f"a plan needs to know how many photographs {of.name!r} holds: name their "
+                    "folder with --data-root"
+                )
+            count = count or len(of.sources())
             planned = {"name": of.name, "sha256": of.name, "photographs": count, "left_out": 0}
             return planned, make
         at_hand = self.store.compute and of.sources is not None

@@ -448,8 +448,9 @@ class Study:
         return folder_photographs(folder, name, labelled)
 
     def _pretrained_on(self, method: str) -> Photographs:
-        labelled = self.scale.labelled.get(method)
-        return self._photographs(labelled or self.scale.photographs, bool(labelled))
+        name = self.scale.labelled.get(method, self.scale.photographs)
+        # one pack serves the methods with and without labels
+        return self._photographs(name, name in self.scale.labelled.values())
 
     def _asked(self, benchmark: str) -> Asked:
         if benchmark == "unseen":
