@@ -144,7 +144,7 @@ class Scale:
     probe: ProbeConfig = ProbeConfig()
     unseen_photographs: int = 0
     unseen_pairs: int = 30
-    fractions: tuple[float, ...] = (0.01, 0.05, *(tenth / 10 for tenth in range(1, 6)))
+    fractions: tuple[float, ...] = (0.01, *(step / 20 for step in range(1, 11)))
     subsets: int = 5
     scratch: tuple[str, ...] = ()
     adapt: PretrainConfig | None = None
