@@ -7,6 +7,7 @@ from torch import nn
 from aesthlib import models, pretext
 from aesthlib.pretext import tiles
 from aesthlib.pretext.context import Context
+from aesthlib.training import evaluate
 
 Options = Context.Options
 SIDES = (67, 80, 128, 227)
@@ -181,6 +182,41 @@ def test_guard_is_applied(speckled):
     plain, dropped = cut("none"), cut("drop")
     assert torch.equal(cut("project"), tiles.project_colours(plain))
     assert ((dropped == plain).flatten(2).all(2).sum(1) == 1).all()
+
+
+# --- learning ---
+# Patches of 128 px cost what smaller ones do, since every tile is enlarged to 67 px.
+
+
+def test_learns_its_photographs(upright, learned):
+    """Fresh crops and displacements of the photographs it trained on, one channel a tile."""
+    model = learned(
+        upright, method="context", size_px=128, learning_rate=0.01, epochs=5,
+        crops_per_photograph=16,
+    )  # fmt: skip
+    assert evaluate(model, upright, 128, "cpu", crops=24)["accuracy"] > 0.25  # chance 0.125
+
+
+def test_learns_positions_in_other_photographs(scenes, learned):
+    """So short a training shows with the guard that leaves two of three colour axes."""
+    train, others = scenes
+    model = learned(
+        train, method="context", size_px=128, learning_rate=0.01, epochs=1,
+        options=Options(guard="project"),
+    )  # fmt: skip
+    # 1920 pairs: a standard error of chance, 0.125, is 0.0075
+    assert evaluate(model, others, 128, "cpu", crops=3)["accuracy"] > 0.165
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("guard", ["drop", "project", "none"])
+def test_cuda_equals_the_cpu(guard, speckled):
+    task, photographs = Context(Eyes(), Options(guard=guard), seed=0), speckled(3, 80, 80)
+    cpu, cuda = (
+        task.tiles(images, torch.Generator().manual_seed(0))
+        for images in (photographs, photographs.cuda())
+    )
+    assert (cpu.int() - cuda.cpu().int()).abs().max() <= (guard != "none")  # halves round apart
 
 
 # --- settings ---

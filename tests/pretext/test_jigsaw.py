@@ -9,6 +9,7 @@ from torch import nn
 from aesthlib import models, pretext
 from aesthlib.pretext import jigsaw, tiles
 from aesthlib.pretext.jigsaw import Jigsaw, permutations, standardize
+from aesthlib.training import evaluate
 
 Options = Jigsaw.Options
 SIDES = (67, 80, 128, 227)
@@ -244,6 +245,39 @@ def guess(task, shift_px):
 def test_colour_fringes_are_obscured():
     assert guess(task(channel_jitter_px=0, grey=0.0), 1) == 1
     assert guess(task(grey=0.0), 1) == pytest.approx(35 / 75, abs=0.03)  # a third is chance
+
+
+# --- learning ---
+# Patches of 128 px cost what smaller ones do, since every tile is enlarged to 67 px. Four orders
+# and four puzzles of the same tiles shorten the training; all guards are on.
+
+SHORT = dict(
+    method="jigsaw", size_px=128, learning_rate=0.02,
+    options=Options(permutations=4, puzzles_per_patch=4),
+)  # fmt: skip
+
+
+def test_learns_its_photographs(upright, learned):
+    """Fresh crops, places and colours of the photographs it trained on."""
+    model = learned(upright, **SHORT, epochs=3, crops_per_photograph=16)
+    assert torch.equal(model["task"].orders, permutations(4, 0))
+    assert evaluate(model, upright, 128, "cpu", crops=16)["accuracy"] > 0.6  # chance 0.25
+
+
+def test_learns_to_lay_other_photographs(scenes, learned):
+    train, others = scenes
+    model = learned(train, **SHORT, epochs=1)
+    assert evaluate(model, others, 128, "cpu", crops=2)["accuracy"] > 0.4  # chance 0.25
+
+
+@pytest.mark.gpu
+def test_cuda_equals_the_cpu(speckled):
+    puzzles, photographs = task(grey=0.5), speckled(4, 80, 80)
+    cpu, cuda = (
+        puzzles.tiles(images, torch.Generator().manual_seed(0))
+        for images in (photographs, photographs.cuda())
+    )
+    assert (cpu.int() - cuda.cpu().int()).abs().max() <= 1  # means of three channels round
 
 
 # --- settings ---

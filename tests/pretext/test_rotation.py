@@ -1,15 +1,11 @@
 """Rotation: four exact turns of each patch, and what was turned is learned."""
 
-import math
-
 import pytest
 import torch
 
-from aesthlib import models, pretext, training
-from aesthlib.data import embedded
-from aesthlib.data.photographs import Source, load, pack
+from aesthlib import models, pretext
 from aesthlib.pretext.rotation import Rotation
-from aesthlib.training import PretrainConfig
+from aesthlib.training import evaluate
 
 Options = Rotation.Options
 
@@ -87,3 +83,18 @@ def test_head_follows_its_seed(backbone, task):
 def test_bad_options_are_named(degrees):
     with pytest.raises(ValueError, match="degrees must be two or more of 0, 90, 180 and 270"):
         Options(degrees=degrees)
+
+
+def test_learns_the_upright_of_its_photographs(upright, learned):
+    """Fresh crops of those it trained on: four photographs tell little of another one's upright."""
+    model = learned(
+        upright, method="rotation", size_px=80, learning_rate=0.02, epochs=3,
+        crops_per_photograph=16,
+    )  # fmt: skip
+    assert evaluate(model, upright, 80, "cpu", crops=24)["accuracy"] > 0.5  # chance 0.25
+
+
+def test_learns_the_upright_of_other_photographs(scenes, learned):
+    train, others = scenes
+    model = learned(train, method="rotation", size_px=80, learning_rate=0.02, epochs=1)
+    assert evaluate(model, others, 80, "cpu", crops=2)["accuracy"] > 0.4  # chance 0.25
