@@ -29,12 +29,14 @@ class Evidence:
         records: by experiment.
         ablated: run of each ablation, by group and name.
         people: benchmarks with human judgements among them.
+        ours: runs of our method as it is, ablations and shorter runs left out.
     """
 
     frame: pd.DataFrame
     records: dict[str, list[dict]]
     ablated: dict[tuple[str, str], str]
     people: tuple[str, ...]
+    ours: tuple[str, ...] = ()
 
     def select(self, **wanted) -> pd.DataFrame:
         """Rows with these values."""
@@ -92,7 +94,11 @@ def gather(study: Study, found: list[dict]) -> Evidence:
     ablated = {
         key: run["run_id"] for key, run in study.ablated().items() if run["run_id"] in run_of
     }
-    return Evidence(frame, by_experiment, ablated, people)
+    ours = tuple(
+        run["run_id"] for run in by_experiment.get("pretrain", []) if run["method"] == OURS
+        and run["config"] == records.resolved(study.pretrain_config(OURS, run["seed"]))
+    )  # fmt: skip
+    return Evidence(frame, by_experiment, ablated, people, ours)
 
 
 def verdicts(study: Study) -> pd.DataFrame:
@@ -141,6 +147,8 @@ def _better_than(*methods: str) -> Callable[[Evidence], Finding]:
 
 def _middle_layers(evidence: Evidence) -> Finding:
     rows = evidence.select(experiment="probe", method=OURS, metric="accuracy", solver="exact")
+    whole = {r["run_id"] for r in evidence.of("probe") if r["config"]["pretrain"] in evidence.ours}
+    rows = rows[rows.run_id.isin(whole)]
     words, holds = [], []
     for dataset, part in rows.groupby("dataset"):
         mean = 100 * part.groupby("layer").value.mean()
@@ -297,6 +305,8 @@ def _identified(evidence: Evidence) -> Finding:
 def _observable(evidence: Evidence) -> Finding:
     rows = evidence.select(experiment="identifiability", metric="unchanged_share")
     rows = rows[rows.dataset == "embedded, paper"]
+    if rows.empty:
+        return Finding("not run", None)
     same = list(rows[rows.value == 1].layer)
     words = f"{len(same)} of {len(ops.CLASSES) - 1} classes change no pixel of any photograph"
     return Finding(words + (f": {', '.join(same)}" if same else ""), not same,

@@ -118,7 +118,7 @@ def test_every_run_stands_on_one_page(tmp_path):
     assert kinds["04_low_data"] == {"low_data"}
     assert {"adaptation", "probe"} <= kinds["05_adaptation"]
     assert {"pretrain", "probe", "comparison"} == kinds["06_ablations"]
-    assert kinds["07_confidence"] == {"adaptation", "confidence"}
+    assert kinds["07_confidence"] == {"confidence"}
     assert kinds["08_understanding"] == {"understanding"}
 
 
