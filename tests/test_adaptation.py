@@ -117,7 +117,8 @@ def test_starts_from_the_weights_it_is_given(toy, adapted, tmp_path):
 
 def test_margins_are_positive_minus_negative(toy, adapted):
     folder, scores = adapted
-    model = training.load_model(folder, files.read_json(folder / "checkpoint.json")["sha256"], "cpu")
+    sha256 = files.read_json(folder / "checkpoint.json")["sha256"]
+    model = training.load_model(folder, sha256, "cpu")
     patches = toy.batch_of(torch.from_numpy(TEST))
     logits = model["task"].logits(model["backbone"](patches))
     expected = [float(row[1] - row[0]) for row in logits]  # classes in alphabetical order
