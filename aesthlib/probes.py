@@ -1,13 +1,22 @@
-"""Linear probes on frozen features: converged ("exact") or by the paper's schedule ("sgd").
+"""Probes on frozen features: linear, converged ("exact") or by the paper's schedule ("sgd"), and
+with one hidden layer ("nonlinear").
 
 Features are centred by their mean over all entries (no label enters). A linear model with an L2
 penalty, or trained by SGD from zero, never leaves the span of its features. So N entries of D > N
-values are then turned into N coordinates without loss: every distance, every solution and every
-step of SGD on the centred features stays the same, at N/D of the cost. All folds, inner folds and
-penalties are fitted at once, one column a fit, weights marking its entries.
+values are turned into N coordinates without loss: every distance, every solution and every step of
+SGD on the centred features stays the same, at N/D of the cost. A hidden layer may work there too:
+it starts from independent Gaussian weights of one variance, whose law no rotation changes, and the
+part of its weights outside the span neither reaches an output nor gets a gradient. Its features are
+scaled by one number to a mean variance of 1 a value, so that one learning rate serves all layers.
+
+Folds, inner folds, penalties and both losses are fitted at once, one column a fit, weights marking
+its entries. Large problems keep their features, in float32; their leading principal directions
+precondition the fits.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,29 +25,52 @@ from torch import Tensor
 
 from . import metrics, settings
 
-SOLVERS = ("exact", "sgd")
+SOLVERS = ("exact", "sgd", "nonlinear")
 MEMORY = 10  # pairs that L-BFGS keeps
-TOLERANCE = 1e-6  # of the preconditioned gradient's norm
+TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}  # of the preconditioned gradient's norm
+ROTATED = 2000  # up to so many entries or values, whichever are fewer, coordinates are made
+DIRECTIONS = 256  # principal directions that precondition larger problems
+DIRECTIONS_FROM = 4096  # entries, evenly spaced, that they are estimated from
+
+
+class Scored(NamedTuple):
+    """What a probe found.
+
+    Attributes:
+        rows: metrics with value, low, high and n.
+        scores: float32 (R, n) by kind, "logit" and, where ratings were judged, "rating" in their
+            unit; of the judged entries in their order, by R repeats.
+    """
+
+    rows: list[dict]
+    scores: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    """How features are judged where there is no fixed split.
+    """How features are judged.
 
     Attributes:
-        solver: "exact", the minimum of the penalized loss, or "sgd", the paper's schedule.
-        folds: of the stratified cross-validation; the same for every method.
-        repeats: of the cross-validation, each with other folds.
-        inner_folds: within the training folds, where the penalty is chosen.
+        solver: "exact", the minimum of the penalized loss; "sgd", the paper's schedule; or
+            "nonlinear", one hidden layer by the same schedule.
+        folds: of the stratified cross-validation where there is no fixed split; the same for every
+            method.
+        repeats: of the cross-validation, each with other folds. With a fixed split, of SGD from
+            other draws; the exact solution has one.
+        inner_folds: within the training entries, where the penalty is chosen; fewer where a class
+            has fewer entries, and with a single entry of a class the strongest penalty is taken.
         penalties: L2, on features scaled to a mean squared norm of 1.
-        epochs: of solver "sgd", as all that follows but the seed; not stated in the paper.
+        epochs: of solvers "sgd" and "nonlinear", as all that follows but the seed; fixed
+            beforehand, not stated in the paper.
         learning_rate: at the start.
         learning_rate_drop: factor after every so many epochs.
         drop_every_epochs: epochs between drops.
         batch_size: entries a step.
         momentum: Nesterov's.
-        weight_decay: on the linear layer.
-        seed: of folds, batches and intervals.
+        weight_decay: on all weights.
+        hidden_units: of solver "nonlinear".
+        dropout: of the hidden units, as a share.
+        seed: of folds, subsets, weights, batches and intervals.
     """
 
     solver: str = "exact"
@@ -53,6 +85,8 @@ class ProbeConfig:
     batch_size: int = 64
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    hidden_units: int = 256
+    dropout: float = 0.5
     seed: int = 0
 
     def __post_init__(self):
@@ -62,8 +96,10 @@ class ProbeConfig:
         settings.hold(self, {
             "folds": 2, "repeats": 1, "inner_folds": 2, "epochs": 1, "drop_every_epochs": 1,
             "batch_size": 1, "learning_rate": 0, "learning_rate_drop": 0, "momentum": 0,
-            "weight_decay": 0,
+            "weight_decay": 0, "hidden_units": 1, "dropout": 0,
         })  # fmt: skip
+        if self.dropout >= 1:
+            raise ValueError(f"dropout must be below 1, got {self.dropout}")
         if not self.penalties or min(self.penalties) <= 0:
             raise ValueError(f"penalties must be positive, got {self.penalties}")
         object.__setattr__(self, "penalties", tuple(sorted(map(float, self.penalties))))
@@ -75,32 +111,124 @@ def splits(
     """Fold of every entry, int64 (N,), stratified by class; groups stay together.
 
     Raises:
-        ValueError: a class has fewer entries (or groups) than there are folds.
+        ValueError: a class has fewer entries, or is in fewer groups, than there are folds, or the
+            groups leave a fold empty or a class out of a training set.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    positive = np.asarray(positive)
-    least = min(np.bincount(positive.astype(int), minlength=2))
-    if groups is not None:
-        least = min(least, len(np.unique(groups)))
+    positive = np.asarray(positive, bool)
+    unit = np.arange(len(positive)) if groups is None else np.asarray(groups)
+    least = min(len(np.unique(unit[positive == kind])) for kind in (False, True))
     if least < folds:
-        raise ValueError(f"cannot split into {folds} folds: a class has only {least} entries")
+        of = "entries" if groups is None else "groups"
+        raise ValueError(f"cannot split into {folds} folds: a class has only {least} {of}")
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     fold_of = np.empty(len(positive), np.int64)
     splitter = kind(folds, shuffle=True, random_state=seed)
-    for fold, (_, held_out) in enumerate(splitter.split(positive, positive, groups)):
+    for fold, (trained, held_out) in enumerate(splitter.split(positive, positive, groups)):
+        if not len(held_out) or positive[trained].all() or not positive[trained].any():
+            raise ValueError(f"cannot split into {folds} folds: the groups are too unequal")
         fold_of[held_out] = fold
     return fold_of
 
 
+def subset_splits(
+    positive: np.ndarray,
+    fraction: float,
+    seed: int,
+    config: ProbeConfig,
+    groups: np.ndarray | None = None,
+    test: np.ndarray | None = None,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Training sets of a part of the labels, the same for every method (Fig. 5 and 6).
+
+    Of each class of a training set, the first entries in an order drawn from the seed: rounded,
+    at least one. So for one seed the smaller fractions are parts of the larger ones.
+
+    Args:
+        positive: bool (N,).
+        fraction: of the training entries of each class, above 0 and up to 1.
+        seed: of the subset and, without a fixed split, of the folds, added to the config's.
+        config: its folds and seed are used.
+        groups: int (N,) entries that no fold parts; None for none.
+        test: bool (N,) the test entries of a fixed split; None for cross-validation.
+
+    Returns:
+        Rows of training and test entries, ascending int64: one pair with a fixed split, else one
+        for each fold.
+
+    Raises:
+        ValueError: the fraction is not in (0, 1], or a class is missing in training.
+    """
+    if not 0 < fraction <= 1:
+        raise ValueError(f"fraction must be above 0 and at most 1, got {fraction}")
+    positive = np.asarray(positive, bool)
+    if test is None:
+        fold_of = splits(positive, config.folds, config.seed + seed, groups)
+        tested = [fold_of == fold for fold in range(config.folds)]
+    else:
+        tested = [_fixed(positive, test)]
+    generator = torch.Generator().manual_seed(config.seed + seed)
+    order = torch.randperm(len(positive), generator=generator).numpy()
+    pairs = []
+    for held_out in tested:
+        chosen = []
+        for kind in (False, True):
+            rows = order[~held_out[order] & (positive[order] == kind)]
+            chosen.append(rows[: max(1, round(fraction * len(rows)))])
+        pairs.append((np.sort(np.concatenate(chosen)), np.flatnonzero(held_out)))
+    return pairs
+
+
+def _fixed(positive: np.ndarray, test: np.ndarray) -> np.ndarray:
+    test = np.asarray(test)
+    if test.dtype != bool or test.shape != positive.shape:
+        raise ValueError(
+            f"test must be bool of shape {positive.shape}, got {test.dtype} {test.shape}"
+        )
+    if not test.any():
+        raise ValueError("test marks no entry")
+    if len(np.unique(positive[~test])) < 2:
+        raise ValueError("the entries that are not marked in test lack a class")
+    return test
+
+
 def coordinates(features: Tensor) -> Tensor:
-    """Features (N, D) as float64 (N, min(N, D)): an isometry up to the mean's shift."""
+    """Centred features (N, D) along their principal directions: an isometry up to the mean's shift.
+
+    Returns:
+        float64 (N, min(N, D)) where the smaller of N and D is at most `ROTATED`; beyond, the
+        centred features themselves, float32 (N, D).
+    """
+    if min(features.shape) > ROTATED:
+        return features.float() - features.mean(0, dtype=torch.float32)
     centered = features.double()
     centered = centered - centered.mean(0)
     if centered.shape[0] >= centered.shape[1]:
-        return centered
+        return centered @ torch.linalg.eigh(centered.T @ centered)[1]
     values, vectors = torch.linalg.eigh(centered @ centered.T)
     return vectors * values.clamp_min(0).sqrt()
+
+
+def principal(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """The leading principal directions of centred inputs (N, D), well enough to precondition fits.
+
+    Two rounds of block power iteration from fixed random vectors, on entries evenly spaced.
+
+    Returns:
+        directions (D, K) and the variances along them (K,), descending; K is `DIRECTIONS`, or the
+        smaller of N and D.
+    """
+    inputs = inputs[:: -(-len(inputs) // DIRECTIONS_FROM)]
+    start = torch.randn(
+        len(inputs), min(DIRECTIONS, *inputs.shape), generator=torch.Generator().manual_seed(0)
+    )
+    start = start.to(inputs.dtype)
+    for _ in range(2):
+        basis = torch.linalg.qr(inputs.T @ start)[0]
+        start = inputs @ basis
+    values, vectors = torch.linalg.eigh(start.T @ start / len(inputs))
+    return basis @ vectors.flip(1), values.flip(0)
 
 
 def minimize(
@@ -108,225 +236,422 @@ def minimize(
     targets: Tensor,
     weights: Tensor,
     penalties: Tensor,
-    logistic: bool,
-    max_iterations: int = 500,
+    logistic: int,
+    directions: tuple[Tensor, Tensor] | None = None,
+    start: Tensor | None = None,
+    max_iterations: int = 5000,
 ) -> Tensor:
-    """Fit C linear models at once, each column to the minimum of
+    """Fit C linear models at once, each row to the minimum of
 
     Σ w·loss(x·β + b, y) / Σ w + ½·penalty·‖β‖², loss logistic or half the squared error.
 
-    Batched L-BFGS preconditioned by the Hessian's diagonal bound, backtracking on the outputs.
-    Finished columns drop out.
+    Batched L-BFGS with backtracking on the outputs, preconditioned by the Hessian's diagonal or,
+    given principal directions, by the Hessian along them. Finished fits drop out: those with
+    √(gᵀPg) of at most `TOLERANCE`, g the gradient, P the preconditioner, which is 1e-6 for float64
+    inputs and 1e-4 for float32. Half its square estimates how far the sum is above its minimum.
+    Products with the inputs have their precision, the sum is float64.
 
     Args:
-        inputs: float64 (N, D).
-        targets: float64 (N,), in {0, 1} if logistic.
-        weights: float64 (N, C), 0 leaves an entry out of a fit.
+        inputs: float64 or float32 (N, D).
+        targets: float64 (C, N), in {0, 1} in logistic fits.
+        weights: float64 (C, N), 0 leaves an entry out of a fit.
         penalties: float64 (C,), positive; the intercept b is not penalized.
+        logistic: so many fits, from the first, have the logistic loss.
+        directions: from `principal`; None where the inputs' covariance is nearly diagonal.
+        start: (C, D + 1) where to begin; None for zero.
+        max_iterations: that a fit may need.
 
     Returns:
-        float64 (D + 1, C), the intercept last.
+        (C, D + 1) in the inputs' precision, the intercept last.
 
     Raises:
         ArithmeticError: a fit did not converge.
     """  # fmt: skip
-    design = F.pad(inputs, (0, 1), value=1.0)
-    targets = targets[:, None]
-    share = weights / weights.sum(0)
-    ridge = penalties.repeat(design.shape[1], 1)
-    ridge[-1] = 0
-    curvature = 0.25 if logistic else 1.0
-    scale = 1 / (curvature * (design.square().T @ share) + ridge + 1e-12)
-    solution = torch.zeros(design.shape[1], weights.shape[1], dtype=torch.float64)
-    live = torch.arange(weights.shape[1])
-    beta, output = solution.clone(), torch.zeros_like(weights)
+    dtype, count = inputs.dtype, len(weights)
+    beta = inputs.new_zeros(count, inputs.shape[1] + 1) if start is None else start.to(dtype)
+    share = weights / weights.sum(1, keepdim=True)
+    ridge = penalties.to(dtype)[:, None].repeat(1, beta.shape[1])
+    ridge[:, -1] = 0
+    if directions is None:
+        spread = share.to(dtype) @ inputs.square()
+    else:
+        along, variances = directions
+        spread = variances[-1].expand(count, inputs.shape[1])
+    spread = F.pad(spread, (0, 1), value=1.0)
+    solution, live = torch.empty_like(beta), torch.arange(count)
     pairs: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def value(output, beta, share, ridge):
-        loss = F.softplus(output) - targets * output if logistic else (output - targets) ** 2 / 2
-        return (share * loss).sum(0) + (ridge * beta.square()).sum(0) / 2
+    def value(output, beta):
+        bent, straight = output[:logistic], output[logistic:] - targets[logistic:]
+        loss = torch.cat([F.softplus(bent) - targets[:logistic] * bent, straight.square() / 2])
+        return (share * loss).sum(1) + (ridge * beta.square()).sum(1, dtype=torch.float64) / 2
 
-    def slope(output, beta, share, ridge):
-        residual = (output.sigmoid() if logistic else output) - targets
-        return design.T @ (share * residual) + ridge * beta
+    def slope(output, beta):
+        """The gradient, and each fit's mean second derivative of the loss."""
+        guess = torch.cat([output[:logistic].sigmoid(), output[logistic:]])
+        residual = (share * (guess - targets)).to(dtype)
+        bend = ridge.new_ones(len(ridge), 1)
+        curved = (share * guess * (1 - guess))[:logistic].sum(1, keepdim=True)
+        bend[:logistic] = curved.clamp_min(1e-3)
+        return torch.hstack([residual @ inputs, residual.sum(1, keepdim=True)]) + ridge * beta, bend
 
-    current, gradient = value(output, beta, share, ridge), slope(output, beta, share, ridge)
-    for _ in range(max_iterations):
-        going = (gradient.square() * scale).sum(0).sqrt() > TOLERANCE
+    def precondition(vectors):
+        result = vectors / (bend * spread + ridge + 1e-12)
+        if directions is not None:
+            gain, rest = (1 / (bend * v + ridge[:, :1]) for v in (variances, variances[-1:]))
+            result[:, :-1] += (vectors[:, :-1] @ along * (gain - rest)) @ along.T
+        return result
+
+    output = _outputs(inputs, beta).double()
+    current, (gradient, bend) = value(output, beta), slope(output, beta)
+    for iteration in range(max_iterations + 1):
+        left = (gradient * precondition(gradient)).sum(1)
+        going = ~(left <= TOLERANCE[dtype] ** 2)  # so that what is not a number goes on
         if not going.all():
-            solution[:, live[~going]] = beta[:, ~going]
-            live, beta, output, share, ridge, scale, current, gradient = (
-                tensor[..., going]
-                for tensor in (live, beta, output, share, ridge, scale, current, gradient)
-            )
-            pairs = [tuple(tensor[..., going] for tensor in pair) for pair in pairs]
+            solution[live[~going]] = beta[~going]
+            logistic = int(going[:logistic].sum())
+            live, beta, output, targets, share, ridge, spread, current, gradient, bend = (
+                tensor[going] for tensor in
+                (live, beta, output, targets, share, ridge, spread, current, gradient, bend)
+            )  # fmt: skip
+            pairs = [tuple(tensor[going] for tensor in pair) for pair in pairs]
         if not len(live):
             return solution
+        if iteration == max_iterations:
+            break
         direction, remembered = gradient.clone(), []
         for step, change, rho in reversed(pairs):
-            a = rho * (step * direction).sum(0)
+            a = rho * (step * direction).sum(1, keepdim=True)
             remembered.append(a)
             direction -= a * change
-        direction *= scale
+        direction = precondition(direction)
         for (step, change, rho), a in zip(pairs, reversed(remembered), strict=True):
-            direction += step * (a - rho * (change * direction).sum(0))
+            direction += step * (a - rho * (change * direction).sum(1, keepdim=True))
         direction.neg_()
-        descent = (direction * gradient).sum(0)
-        moved = design @ direction
+        descent = (direction * gradient).sum(1, dtype=torch.float64)
+        moved = _outputs(inputs, direction).double()
         length = torch.ones_like(descent)
         for _ in range(40):
-            tried = value(output + length * moved, beta + length * direction, share, ridge)
+            there = output + length[:, None] * moved
+            ahead = beta + length[:, None].to(dtype) * direction
+            tried = value(there, ahead)
             failing = tried > current + 1e-4 * length * descent + 1e-14 * current.abs()
             if not failing.any():
                 break
             length = torch.where(failing, length / 2, length)
-        step = length * direction
-        beta, output = beta + step, output + length * moved
-        before, gradient = gradient, slope(output, beta, share, ridge)
-        current = value(output, beta, share, ridge)
+        step, before = ahead - beta, gradient
+        beta, output, current = ahead, there, tried
+        gradient, bend = slope(output, beta)
         change = gradient - before
-        inner = (step * change).sum(0)
+        inner = (step * change).sum(1, keepdim=True)
         pairs = [*pairs, (step, change, torch.where(inner > 0, 1 / inner, 0.0))][-MEMORY:]
     raise ArithmeticError(
-        f"{len(live)} of {weights.shape[1]} linear probes did not converge in {max_iterations} "
+        f"{len(live)} of {count} linear probes did not converge in {max_iterations} "
         "iterations: use larger penalties"
     )
 
 
-def _exact(
+def _outputs(inputs: Tensor, beta: Tensor) -> Tensor:
+    """Outputs (C, N) of linear models (C, D + 1)."""
+    # one fit a row: with few columns, MKL is up to thirty times slower on the transpose
+    return beta[:, :-1] @ inputs.T + beta[:, -1:]
+
+
+def _inner_folds(positive: np.ndarray, config: ProbeConfig, seed: int, groups) -> np.ndarray:
+    """Inner fold of every entry; −1 for all where no two folds can be made."""
+    for folds in range(config.inner_folds, 1, -1):
+        try:
+            return splits(positive, folds, seed, groups)
+        except ValueError:
+            continue
+    return np.full(len(positive), -1)
+
+
+def _fit(
     inputs: Tensor,
-    targets: Tensor,
+    targets: list[Tensor],
     positive: np.ndarray,
     groups,
+    training: np.ndarray,
     config: ProbeConfig,
-    logistic: bool,
-) -> np.ndarray:
-    """Out-of-fold outputs (R, N), the penalty of each training set chosen inside it."""
-    count, inner = len(positive), config.inner_folds
-    inputs = inputs / inputs.square().sum(1).mean().sqrt().clamp_min(1e-12)
-    outer = [
-        splits(positive, config.folds, config.seed + repeat, groups)
-        for repeat in range(config.repeats)
-    ]
-    # fits of a training set: one an inner fold left out, and one on all of it (inner fold −1)
-    training = np.zeros((config.repeats, config.folds, inner + 1, count))
-    inner_of = np.full((config.repeats, config.folds, count), -1)
-    for repeat, fold in np.ndindex(config.repeats, config.folds):
-        kept = outer[repeat] != fold
-        inner_of[repeat, fold, kept] = splits(
-            positive[kept], inner, config.seed + repeat, None if groups is None else groups[kept]
-        )
-        for left_out in range(inner + 1):
-            training[repeat, fold, left_out] = kept & (inner_of[repeat, fold] != left_out)
+    seed: int,
+    directions,
+) -> Tensor:
+    """Solutions (T, S, d + 1), the penalty of each training set chosen inside it.
+
+    Args:
+        inputs: (n, d), scaled.
+        targets: float64 (n,) each; the first is binary, a second is a rating.
+        training: bool (S, n) training sets.
+    """
+    inner, sets, count = config.inner_folds, len(training), len(inputs)
     penalties = torch.tensor(config.penalties, dtype=torch.float64)
-    weights = torch.from_numpy(training).reshape(-1, count).repeat_interleave(len(penalties), 0)
+    inner_of = np.full((sets, count), -1)
+    for row, kept in zip(inner_of, training, strict=True):
+        row[kept] = _inner_folds(
+            positive[kept], config, seed, None if groups is None else groups[kept]
+        )
+    held = torch.from_numpy(inner_of[:, None] == np.arange(inner)[:, None])  # (S, I, n)
+    kept, truth = torch.from_numpy(training), torch.stack(targets)
+    # a fit for every target, training set, inner fold that is left out, and penalty
+    shape = (len(targets), sets, inner, len(penalties))
+    fits = sets * inner * len(penalties)
+    weights = (kept[:, None] & ~held).flatten(0, 1).repeat_interleave(len(penalties), 0).double()
     beta = minimize(
-        inputs, targets, weights.T.contiguous(),
-        penalties.repeat(len(weights) // len(penalties)), logistic,
+        inputs, truth.repeat_interleave(fits, 0), weights.repeat(len(targets), 1),
+        penalties.repeat(len(targets) * sets * inner), fits, directions,
     )  # fmt: skip
-    shape = (count, config.repeats, config.folds, inner + 1, len(penalties))
-    output = (F.pad(inputs, (0, 1), value=1.0) @ beta).view(shape).numpy()
-    truth = targets.numpy()[:, None]
-    result = np.empty((config.repeats, count))
-    for repeat, fold in np.ndindex(config.repeats, config.folds):
-        error = np.zeros(len(penalties))
-        for left_out in range(inner):
-            held = inner_of[repeat, fold] == left_out
-            guess = output[held, repeat, fold, left_out]
-            loss = (
-                np.logaddexp(0, guess) - truth[held] * guess
-                if logistic
-                else (guess - truth[held]) ** 2
-            )
-            error += loss.sum(0)
-        best = len(penalties) - 1 - int(np.argmin(error[::-1]))  # of equals the strongest
-        tested = outer[repeat] == fold
-        result[repeat, tested] = output[tested, repeat, fold, inner, best]
-    return result
+    guess = _outputs(inputs, beta).double().view(*shape, count)
+    loss = torch.stack([
+        F.softplus(of) - target * of if index == 0 else (of - target).square()
+        for index, (of, target) in enumerate(zip(guess, targets, strict=True))
+    ])  # fmt: skip
+    error = torch.einsum("tsipn,sin->tsp", loss, held.double())
+    best = len(penalties) - 1 - error.flip(-1).argmin(-1)  # (T, S), of equals the strongest
+    start = beta.view(*shape, -1).mean(2)[
+        torch.arange(len(targets))[:, None], torch.arange(sets), best
+    ]
+    return minimize(
+        inputs, truth.repeat_interleave(sets, 0), kept.double().repeat(len(targets), 1),
+        penalties[best].flatten(), sets, directions, start.flatten(0, 1),
+    ).view(len(targets), sets, -1)  # fmt: skip
 
 
-def _sgd(inputs: Tensor, positive: np.ndarray, groups, config: ProbeConfig) -> np.ndarray:
-    """Out-of-fold logit differences (R, N): all folds of a repeat are trained side by side."""
-    count = len(positive)
-    labels = torch.from_numpy(positive.astype(np.int64))
-    inputs = F.pad(inputs.float(), (0, 1), value=1.0)
-    result = np.empty((config.repeats, count))
+def _scaled(features: Tensor) -> Tensor:
+    """Coordinates with a mean squared norm of 1."""
+    inputs = coordinates(features)
+    norm = torch.linalg.vector_norm(inputs, dim=1).square().mean().sqrt()
+    return inputs.div_(norm.clamp_min(1e-12))
+
+
+def _directions(inputs: Tensor) -> tuple[Tensor, Tensor] | None:
+    return principal(inputs) if inputs.dtype == torch.float32 else None
+
+
+def _exact(
+    features: Tensor, targets: list[Tensor], positive: np.ndarray, groups, test, config: ProbeConfig
+) -> np.ndarray:
+    """Scores (targets, R, judged) of the converged solutions."""
+    inputs = _scaled(features)
+    directions = _directions(inputs)
+    if test is not None:
+        kept = np.flatnonzero(~test)
+        beta = _fit(
+            inputs[kept], [target[kept] for target in targets], positive[kept],
+            None if groups is None else groups[kept], np.ones((1, len(kept)), bool), config,
+            config.seed, directions,
+        )  # fmt: skip
+        return _outputs(inputs, beta[:, 0])[:, None].numpy()[..., test]
+    result = np.empty((len(targets), config.repeats, len(positive)))
     for repeat in range(config.repeats):
         fold_of = splits(positive, config.folds, config.seed + repeat, groups)
-        generator = torch.Generator().manual_seed(config.seed + repeat)
-        train = [torch.from_numpy(np.flatnonzero(fold_of != fold)) for fold in range(config.folds)]
-        batch = min(config.batch_size, *(len(rows) for rows in train))
-        steps = min(len(rows) for rows in train) // batch
-        weight = torch.zeros(config.folds, inputs.shape[1], 2, requires_grad=True)
-        optimizer = torch.optim.SGD(
-            [weight], lr=config.learning_rate, momentum=config.momentum, nesterov=True,
-            weight_decay=config.weight_decay,
-        )  # fmt: skip
-        for epoch in range(config.epochs):
-            drops = epoch // config.drop_every_epochs
-            optimizer.param_groups[0]["lr"] = (
-                config.learning_rate * config.learning_rate_drop**drops
-            )
-            order = [rows[torch.randperm(len(rows), generator=generator)] for rows in train]
-            for step in range(steps):
-                rows = torch.stack([o[step * batch : (step + 1) * batch] for o in order])
-                logits = torch.bmm(inputs[rows], weight)
-                # the sum over folds gives each fold the gradient of its own mean
-                loss = F.cross_entropy(logits.flatten(0, 1), labels[rows].flatten()) * config.folds
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-        with torch.no_grad():
-            logits = inputs @ weight  # (folds, N, 2)
-            margin = (logits[..., 1] - logits[..., 0]).numpy()
-        result[repeat] = margin[fold_of, np.arange(count)]
+        training = fold_of != np.arange(config.folds)[:, None]
+        beta = _fit(
+            inputs, targets, positive, groups, training, config, config.seed + repeat, directions
+        )
+        output = torch.stack([_outputs(inputs, of) for of in beta]).numpy()  # (T, S, N)
+        result[:, repeat] = output[:, fold_of, np.arange(len(positive))]
     return result
+
+
+def _descended(
+    inputs: Tensor,
+    positive: np.ndarray,
+    trained: list[np.ndarray],
+    config: ProbeConfig,
+    seed: int,
+    values: int,
+) -> np.ndarray:
+    """Logit differences (S, N) of S models trained side by side by SGD, each on its rows.
+
+    Args:
+        inputs: float32 (N, d).
+        trained: rows of each.
+        values: of the features, of which the inputs may be coordinates.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.from_numpy(positive.astype(np.int64))
+    rows_of = [torch.from_numpy(rows) for rows in trained]
+    models, least = len(rows_of), min(len(rows) for rows in rows_of)
+    batch = min(config.batch_size, least)
+    hidden = config.hidden_units if config.solver == "nonlinear" else 0
+    # the last layer starts from zero
+    layers = [(torch.zeros(models, hidden or inputs.shape[1], 2), torch.zeros(models, 1, 2))]
+    if hidden:
+        # of the variance of PyTorch's linear layers, for features of so many values
+        first = torch.randn(models, inputs.shape[1], hidden, generator=generator)
+        layers.insert(0, (first / (3 * values) ** 0.5, torch.zeros(models, 1, hidden)))
+    weights = [tensor.requires_grad_() for layer in layers for tensor in layer]
+
+    def logits(entries, training):
+        for weight, bias in layers[:-1]:
+            entries = (entries @ weight + bias).relu()
+            if training and config.dropout:
+                kept = torch.rand(entries.shape, generator=generator) >= config.dropout
+                entries = entries * kept / (1 - config.dropout)
+        weight, bias = layers[-1]
+        return entries @ weight + bias
+
+    optimizer = torch.optim.SGD(
+        weights, lr=config.learning_rate, momentum=config.momentum, nesterov=True,
+        weight_decay=config.weight_decay,
+    )  # fmt: skip
+    for epoch in range(config.epochs):
+        drops = epoch // config.drop_every_epochs
+        optimizer.param_groups[0]["lr"] = config.learning_rate * config.learning_rate_drop**drops
+        order = [rows[torch.randperm(len(rows), generator=generator)] for rows in rows_of]
+        for step in range(least // batch):
+            rows = torch.stack([o[step * batch : (step + 1) * batch] for o in order])
+            guess = logits(inputs[rows], True)
+            # the sum over models gives each the gradient of its own mean
+            loss = F.cross_entropy(guess.flatten(0, 1), labels[rows].flatten()) * models
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    with torch.no_grad():
+        guess = logits(inputs, False)
+        return (guess[..., 1] - guess[..., 0]).numpy()
+
+
+def _sgd(features: Tensor, positive: np.ndarray, groups, test, config: ProbeConfig) -> np.ndarray:
+    """Scores (R, judged) of models trained by SGD, a repeat's folds side by side."""
+    if config.solver == "nonlinear":  # as if each value had a variance of 1
+        inputs = _scaled(features).mul_(features.shape[1] ** 0.5).float()
+    else:
+        inputs = coordinates(features).float()
+    values = features.shape[1]
+    result = np.empty((config.repeats, len(positive)))
+    for repeat in range(config.repeats):
+        seed = config.seed + repeat
+        if test is not None:
+            trained = [np.flatnonzero(~test)]
+            result[repeat] = _descended(inputs, positive, trained, config, seed, values)
+            continue
+        fold_of = splits(positive, config.folds, seed, groups)
+        trained = [np.flatnonzero(fold_of != fold) for fold in range(config.folds)]
+        margin = _descended(inputs, positive, trained, config, seed, values)
+        result[repeat] = margin[fold_of, np.arange(len(positive))]
+    return result if test is None else result[:, test]
+
+
+def _check(features: Tensor, positive, **beside) -> None:
+    for name, values in {"positive": positive, **beside}.items():
+        if values is not None and len(values) != len(features):
+            raise ValueError(
+                f"features and {name} must have one length, got {len(features)} and {len(values)}"
+            )
+    if not all(torch.isfinite(extreme) for extreme in features.aminmax()):
+        raise ValueError("features must be finite")
 
 
 def probe(
     features: Tensor,
     positive: np.ndarray,
-    mos: np.ndarray,
+    mos: np.ndarray | None,
     config: ProbeConfig,
     groups: np.ndarray | None = None,
-) -> list[dict]:
-    """Judge features by linear models, on entries that no model saw in training.
+    test: np.ndarray | None = None,
+) -> Scored:
+    """Judge features by models, on entries that no model saw in training.
 
     Args:
         features: float (N, D).
         positive: bool (N,).
-        mos: float64 (N,) mean ratings or known strengths.
+        mos: float64 (N,) mean ratings or known strengths; None where there are none.
         config: how.
         groups: int (N,) entries that must stay together; None for none.
+        test: bool (N,) the test entries of a fixed split: they are judged, the others train. None
+            judges every entry by cross-validation.
 
     Returns:
-        Metrics with value, low, high and n: accuracy; with the exact solver SRCC and PLCC too.
+        Rows: accuracy; with the exact solver and ratings SRCC and PLCC too. And the scores.
 
     Raises:
         ValueError: lengths differ, features are not finite, or there are too few entries.
     """
-    if not len(features) == len(positive) == len(mos):
-        raise ValueError(
-            f"features, positive and mos must have one length, got {len(features)}, "
-            f"{len(positive)}, {len(mos)}"
-        )
-    if not torch.isfinite(features).all():
-        raise ValueError("features must be finite")
-    inputs = coordinates(features)
-    if config.solver == "sgd":
-        found = [("accuracy", metrics.accuracy, positive, _sgd(inputs, positive, groups, config))]
+    _check(features, positive, mos=mos, groups=groups, test=test)
+    positive = np.asarray(positive, bool)
+    judged = slice(None) if test is None else _fixed(positive, test)
+    binary, center, unit = torch.from_numpy(positive).double(), 0.0, 1.0
+    if config.solver != "exact":
+        scores = {"logit": _sgd(features, positive, groups, test, config)}
+    elif mos is None:
+        scores = {"logit": _exact(features, [binary], positive, groups, test, config)[0]}
     else:
-        binary = torch.from_numpy(positive.astype(np.float64))
-        rating = torch.from_numpy(mos - mos.mean())
-        logits = _exact(inputs, binary, positive, groups, config, logistic=True)
-        rated = _exact(inputs, rating, positive, groups, config, logistic=False)
-        found = [
-            ("accuracy", metrics.accuracy, positive, logits),
-            ("srcc", metrics.srcc, mos, rated),
-            ("plcc", metrics.plcc, mos, rated),
-        ]
+        mos = np.asarray(mos, np.float64)
+        # the tolerance is meant for ratings of variance 1; solutions scale with them
+        known = mos if test is None else mos[~judged]
+        center, unit = known.mean(), known.std() or 1.0
+        targets = [binary, torch.from_numpy((mos - center) / unit)]
+        logit, rating = _exact(features, targets, positive, groups, test, config)
+        scores = {"logit": logit, "rating": rating * unit + center}
+    scores = {kind: values.astype(np.float32) for kind, values in scores.items()}
+    asked = [("accuracy", metrics.accuracy, positive, "logit")]
+    if "rating" in scores:
+        asked += [("srcc", metrics.srcc, mos, "rating"), ("plcc", metrics.plcc, mos, "rating")]
     rows = []
-    for name, metric, truth, scores in found:
-        value, low, high = metrics.bootstrap(metric, truth, scores, config.seed, groups)
-        rows.append({"metric": name, "value": value, "low": low, "high": high, "n": len(truth)})
-    return rows
+    for name, metric, truth, kind in asked:
+        value, low, high = metrics.bootstrap(
+            metric, truth[judged], scores[kind], config.seed,
+            None if groups is None else np.asarray(groups)[judged],
+        )  # fmt: skip
+        n = scores[kind].shape[1]
+        rows.append({"metric": name, "value": value, "low": low, "high": high, "n": n})
+    return Scored(rows, scores)
+
+
+def low_data(
+    features: Tensor,
+    positive: np.ndarray,
+    config: ProbeConfig,
+    fractions: Iterable[float],
+    subsets: int,
+    groups: np.ndarray | None = None,
+    test: np.ndarray | None = None,
+) -> list[dict]:
+    """Accuracy of exact probes that are trained on parts of the labels (Fig. 5 and 6).
+
+    Penalties are chosen inside each part, as in `probe`; centring and scale are those of all
+    entries.
+
+    Args:
+        features: float (N, D).
+        positive: bool (N,).
+        config: its folds, inner folds, penalties and seed are used.
+        fractions: of the training entries of each class.
+        subsets: of each fraction, seeds 0, 1 … of `subset_splits`.
+        groups: as in `probe`.
+        test: as in `probe`.
+
+    Returns:
+        A row for each fraction and subset: fraction, subset, accuracy in [0, 1], n_train (the mean
+        over folds, rounded down) and n, the entries judged.
+
+    Raises:
+        ValueError: as `probe` and `subset_splits`.
+    """
+    _check(features, positive, groups=groups, test=test)
+    positive = np.asarray(positive, bool)
+    binary = torch.from_numpy(positive).double()
+    inputs = _scaled(features)
+    directions = _directions(inputs)
+    found = []
+    for fraction in fractions:
+        for subset in range(subsets):
+            right, tested, trained = 0, 0, 0
+            pairs = subset_splits(positive, fraction, subset, config, groups, test)
+            for train, judged in pairs:
+                rows = torch.from_numpy(train)
+                beta = _fit(
+                    inputs[rows], [binary[rows]], positive[train],
+                    None if groups is None else groups[train], np.ones((1, len(train)), bool),
+                    config, config.seed + subset, directions,
+                )  # fmt: skip
+                logit = _outputs(inputs, beta[0])[0, judged].numpy()
+                right += int(((logit > 0) == positive[judged]).sum())
+                tested, trained = tested + len(judged), trained + len(train)
+            found.append({
+                "fraction": float(fraction), "subset": subset, "accuracy": right / tested,
+                "n_train": trained // len(pairs), "n": tested,
+            })  # fmt: skip
+    return found

@@ -179,7 +179,7 @@ _SMOKE = PretrainConfig(
     size_px=80, shorter_edge_px=128, epochs=6, drop_every_epochs=3, crops_per_photograph=16,
     batch_size=16,
 )  # fmt: skip
-_SMALLEST = replace(_SMOKE, size_px=67, epochs=3, drop_every_epochs=2, crops_per_photograph=4)
+_SMALLEST = replace(_SMOKE, size_px=67, epochs=3, drop_every_epochs=2, crops_per_photograph=2)
 _PAPER = PretrainConfig()
 
 SCALES = {
