@@ -349,9 +349,8 @@ def test_adapting_keeps_the_first_folds_checkpoint_alone(made):
     record = found["adaptation"]
     (row,) = record["metrics"]
     assert row["low"] <= row["value"] <= row["high"] and row["n"] == RATED
-    assert record["method"] == "random" and record["config"]["start"] == (
-        found["pretrain random"]["run_id"]
-    )
+    assert record["method"] == "random"
+    assert record["config"]["start"] == found["pretrain random"]["run_id"]
     first, second = (store / "checkpoints" / f"{record['run_id']}-{fold}" for fold in (0, 1))
     header = files.read_json(first / "checkpoint.json")
     assert header["sha256"] == record["checkpoint_sha256"]

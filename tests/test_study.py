@@ -9,21 +9,31 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from aesthlib import features, records, study, training
-from aesthlib.study import SCALES, Study
+from aesthlib import features, ops, pretext, records, runs, study, training
+from aesthlib.data import benchmarks, embedded
+from aesthlib.models import LAYERS
+from aesthlib.probes import ProbeConfig
+from aesthlib.study import ABLATIONS, METHODS, OURS, PAGES, SCALES, Study, labels_config
 from aesthlib.training import PretrainConfig
 
 TINY = PretrainConfig(size_px=67, shorter_edge_px=72, epochs=1, batch_size=8)
+PROBE = ProbeConfig(repeats=1, folds=2, inner_folds=2, penalties=(1e-2, 1.0), epochs=2)
 
 
 @pytest.fixture
 def tiny(monkeypatch):
     """Scale "smoke" made to last seconds."""
     scale = replace(
-        SCALES["smoke"], pretrain=TINY, degradation={}, repeats=1, unseen_pairs=12,
-        benchmarks=("unseen", "oasis"),
+        SCALES["smoke"], pretrain=TINY, methods=("random", OURS), options={}, probe=PROBE,
+        unseen_pairs=6, benchmarks=("unseen", "oasis"), fractions=(0.5,), subsets=1,
+        scratch=("oasis",), adapt=labels_config(TINY, learning_rate=0.01),
+        adapt_starts=(("alexnet", "scratch"), ("alexnet", OURS)), ablation=TINY,
+        ablations=("reference", "readings"),
     )  # fmt: skip
+    readings = {"levels calibrated": ABLATIONS["readings"]["levels calibrated"]}
+    monkeypatch.setattr(study, "ABLATIONS", ABLATIONS | {"readings": readings})
     monkeypatch.setitem(study.SCALES, "smoke", scale)
+    monkeypatch.setattr(runs, "HELD_OUT_CROPS", 40)
 
 
 @pytest.fixture
@@ -46,9 +56,13 @@ def data_root(tmp_path):
 
 def test_from_photographs_to_records(tiny, data_root, tmp_path, monkeypatch, capsys):
     asked = Study("smoke", tmp_path / "store", data_root, device="cpu")
-    run = asked.pretrained("degradation")
-    probed = [asked.probed(run, name, "exact") for name in ("unseen", "oasis")]
-    sgd = asked.probed(run, "oasis", "sgd")
+    (run,) = asked.pretrained(OURS)
+    oasis = asked._asked("oasis")
+    probed = {
+        (record["config"]["benchmark"], record["config"]["probe"]["solver"]): record
+        for record in asked.probes()
+        if record["experiment"] == "probe" and record["config"]["pretrain"] == run["run_id"]
+    }
 
     said = capsys.readouterr().err
     assert "OASIS: 1 files without a rating passed over: extra.png" in said
@@ -56,18 +70,25 @@ def test_from_photographs_to_records(tiny, data_root, tmp_path, monkeypatch, cap
     assert run["data"][0]["photographs"] == 15
     assert run["metrics"][0]["metric"] == "training_cross_entropy"
     assert len(run["history"]) == 1
-    assert probed[1]["metrics"][0]["n"] == 23  # the broken file is left out
-    assert probed[1]["data"][0]["left_out"] == 1
-    assert {row["metric"] for row in probed[0]["metrics"]} == {"accuracy", "srcc", "plcc"}
-    assert len(probed[0]["metrics"]) == 15
+    assert set(probed) == {(b, s) for b in ("unseen", "oasis") for s in ("exact", "sgd")}
+    assert probed["oasis", "exact"]["metrics"][0]["n"] == 23  # the broken file is left out
+    assert probed["oasis", "exact"]["data"][0]["left_out"] == 1
+    unseen = probed["unseen", "exact"]["metrics"]
+    assert {row["metric"] for row in unseen} == {"accuracy", "srcc", "plcc"}
+    assert len(unseen) == 15
     # brightness is easy to read from any features: the ratings belong to the right photographs
-    best = max(row["value"] for row in probed[1]["metrics"] if row["metric"] == "srcc")
+    best = max(
+        row["value"] for row in probed["oasis", "exact"]["metrics"] if row["metric"] == "srcc"
+    )
     assert best > 0.9
 
     # what is published is the scale's, and nothing else of it
+    every = asked.everything()
     outdated = run | {"run_id": "0" * 16}
-    records.Store(tmp_path / "published").write(outdated)
-    asked.publish(tmp_path / "published")
+    elsewhere = run | {"run_id": "1" * 16, "scale": "study"}
+    for other in (outdated, elsewhere):
+        records.Store(tmp_path / "published").write(other)
+    assert asked.publish(tmp_path / "published") == len(every)
     frame = records.load(tmp_path / "published")
     wanted = {
         "experiment",
@@ -82,36 +103,168 @@ def test_from_photographs_to_records(tiny, data_root, tmp_path, monkeypatch, cap
     }
     assert wanted <= set(frame.columns)
     assert outdated["run_id"] not in set(frame.run_id)
+    assert elsewhere["run_id"] in set(frame.run_id)
 
-    # asking again computes nothing, not even without the photographs
+    # asking again computes nothing, not even without the photographs, features and scores
     def never(*arguments, **named):
         raise AssertionError("computed twice")
 
     monkeypatch.setattr(training, "pretrain", never)
+    monkeypatch.setattr(training, "load_model", never)
     monkeypatch.setattr(features, "extract", never)
     for store in ("store", "published"):
         again = Study("smoke", tmp_path / store, load_only=True, device="cpu")
-        assert again.pretrained("degradation") == run
-        assert again.probed(run, "oasis", "sgd") == sgd
-        assert len(again.everything()) == 11 == len(again.store.all())
+        assert again.pretrained(OURS) == [run]
+        assert again.runs.probe(run, oasis, replace(PROBE, solver="sgd")) == probed["oasis", "sgd"]
+        assert again.everything() == every
+        stored = [record for record in again.store.all() if record["scale"] == "smoke"]
+        assert len(every) == len(stored)
+        for page in PAGES:
+            assert all(record in every for record in again.page(page)), page
     with pytest.raises(records.RecordMissing, match="--load-only"):
-        again.pretrained("degradation", seed=1)
+        again.pretrained(OURS, lambda_triplet=0.5)
+    with pytest.raises(records.RecordMissing, match="--load-only"):
+        Study("smoke", tmp_path / "store", load_only=True, device="cpu", seed=1).pretrained(OURS)
+
+
+@pytest.fixture
+def planned(tiny, data_root, tmp_path):
+    """Function of a page to its records, as they are planned at the tiny scale."""
+    asked = Study("smoke", tmp_path / "none", data_root, device="cpu")
+    asked.runs.plan = {}
+
+    def page(name):
+        return [(r["experiment"], r["method"]) for r in asked.page(name)], asked
+
+    return page
+
+
+def test_pages_hold_what_they_are_about(planned):
+    pages = {name: planned(name)[0] for name in PAGES}
+    ours, random = ("pretrain", OURS), ("pretrain", "random")
+    assert pages["01_degradations"] == [("identifiability", OURS)]
+    assert pages["02_pretraining"] == [random, ours, ("held_out", OURS)]  # nothing to hold out
+    probes = pages["03_probes"]
+    assert [probes.count(one) for one in (ours, random)] == [1, 1]
+    assert probes.count(("probe", OURS)) == probes.count(("probe", "random")) == 2 * 2
+    assert probes.count(("comparison", "random")) == 2 and len(probes) == 12
+    assert pages["04_low_data"] == [
+        ("low_data", "random"), ("low_data", OURS),
+        ("low_data", "random"), ("low_data", OURS), ("low_data", "scratch"),
+    ]  # fmt: skip
+    adapted = pages["05_adaptation"]
+    assert adapted.count(("adaptation", "scratch")) == 2 == adapted.count(("adaptation", OURS))
+    assert adapted.count(("probe", OURS)) == 2 and len(adapted) == 7
+    assert pages["06_ablations"] == [
+        ours, ("probe", OURS), ("probe", OURS),
+        ours, ("probe", OURS), ("comparison", OURS), ("probe", OURS), ("comparison", OURS),
+    ]  # fmt: skip
+    assert pages["07_confidence"] == 2 * [("adaptation", "scratch"), ("confidence", "scratch")]
+    assert pages["08_understanding"] == [("understanding", OURS)]
+    assert set(pages["09_claims"]) == {one for name in PAGES for one in pages[name]}
+    assert set(pages["10_summary"]) == set(pages["02_pretraining"]) | set(pages["03_probes"])
+
+
+def test_records_stand_once(planned):
+    _, asked = planned("01_degradations")
+    every = [record["run_id"] for record in asked.everything()]
+    assert len(set(every)) == len(every) == len(asked.runs.plan)
+
+
+def test_seeds_are_those_of_the_scale_or_the_one_that_is_asked(tiny, tmp_path, monkeypatch):
+    scale = replace(study.SCALES["smoke"], seeds={OURS: 3})
+    monkeypatch.setitem(study.SCALES, "smoke", scale)
+
+    def seeds(**named):
+        asked = Study("smoke", tmp_path, device="cpu", **named)
+        asked.runs.plan = {}
+        return [[run["seed"] for run in asked.pretrained(method)] for method in (OURS, "random")]
+
+    assert seeds() == [[0, 1, 2], [0]]
+    assert seeds(seed=2) == [[2], [2]]
+
+
+def test_ablations_change_what_their_names_say(tmp_path):
+    asked = Study("smoke", tmp_path, device="cpu")
+    asked.runs.plan = {}
+    found = {key: run["config"] for key, run in asked.ablated().items()}
+    assert set(found) == {(group, name) for group in ABLATIONS for name in ABLATIONS[group]}
+    reference = found["reference", "both losses, two stages"]
+    given = SCALES["smoke"].options[OURS]
+    share = reference["epochs"] / SCALES["smoke"].pretrain.epochs
+    assert share < 1
+    for point in ("triplet_from_epoch", "entropy_from_epoch"):
+        assert reference["options"][point] == int(share * given[point]) < reference["epochs"]
+    for (group, name), config in found.items():
+        changed = {k for k, v in config["options"].items() if v != reference["options"][k]}
+        assert changed == {
+            k for k, v in ABLATIONS[group][name].items()
+            if (list(v) if type(v) is tuple else v) != reference["options"][k]
+        }, name  # fmt: skip
+        assert {k: v for k, v in config.items() if k != "options"} == {
+            k: v for k, v in reference.items() if k != "options"
+        }
+        assert changed or group == "reference", name
+    left_out = found["attribute left out", "without Much noise"]["options"]["operations"]
+    assert set(ops.NAMES) - set(left_out) == {"jpeg", "gaussian_noise"}
+    assert set(ABLATIONS["operation left out"]) == {
+        f"without {name.replace('_', ' ')}" for name in ops.NAMES
+    }
+
+
+def test_every_method_is_a_task_with_a_title():
+    assert {method.task for method in METHODS.values()} == set(pretext.TASKS)
+    assert len({method.title for method in METHODS.values()}) == len(METHODS)
+    for name, scale in SCALES.items():
+        assert set(scale.methods) <= set(METHODS), name
+        assert {"random", OURS} <= set(scale.methods), name
+        assert set(scale.benchmarks) <= {"unseen", *benchmarks.READERS}, name
+        assert set(scale.options) <= set(pretext.TASKS), name
+        assert {start for _, start in scale.adapt_starts} <= {"scratch", *METHODS}, name
+        assert set(scale.scratch) <= set(scale.benchmarks), name
+    self_supervised = [method for method in study.SELF_SUPERVISED if method != "random"]
+    for scale in ("smoke", "paper"):  # every task is run, those with labels where there are some
+        assert set(self_supervised) <= set(SCALES[scale].methods)
+        assert SCALES[scale].pages == tuple(PAGES)
+        assert SCALES[scale].ablations == tuple(ABLATIONS)
+
+
+def test_methods_of_a_scale_differ_in_nothing_but_the_task():
+    """The same photographs, backbone, patches and steps; what the paper could not do."""
+    asked = Study("smoke", device="cpu")
+    base = dataclasses.asdict(SCALES["smoke"].pretrain)
+    for method in SCALES["smoke"].methods:
+        config = dataclasses.asdict(asked.pretrain_config(method, seed=4))
+        differs = {key for key in base if config[key] != base[key]}
+        assert differs <= {"method", "options", "seed"} and config["seed"] == 4
+    assert asked.pretrain_config("places").options.classes == 365
+    labels = asked.pretrain_config("labels").options
+    assert labels.classes == len({source.label for source in embedded.sources()})
+
+
+def test_layers_of_the_low_data_curves_are_the_papers():
+    assert study.LOW_DATA_LAYER == "conv3" in LAYERS
+    for scale in ("study", "paper"):
+        steps = [number / 20 for number in range(1, 11)]  # 5 % to 50 %, and 1 %
+        assert SCALES[scale].fractions == (0.01, *steps)
+        assert SCALES[scale].subsets == 5
 
 
 def test_other_ratings_are_other_data(tiny, data_root, tmp_path):
     asked = Study("smoke", tmp_path / "store", data_root, device="cpu")
-    run = asked.pretrained("random")
-    first = asked.probed(run, "oasis", "sgd")
+    (run,) = asked.pretrained("random")
+    sgd = replace(PROBE, solver="sgd")
+    first = asked.runs.probe(run, asked._asked("oasis"), sgd)
     ratings = data_root / "oasis" / "ratings.csv"
     ratings.write_text(ratings.read_text().replace("0.png,Scene,1.0", "0.png,Scene,6.0"))
-    assert asked.probed(run, "oasis", "sgd")["run_id"] != first["run_id"]
+    assert asked.runs.probe(run, asked._asked("oasis"), sgd)["run_id"] != first["run_id"]
 
 
 def test_features_come_from_the_checkpoint_of_the_record(tiny, tmp_path):
     asked = Study("smoke", tmp_path / "store", device="cpu")
-    run = asked.pretrained("random") | {"checkpoint_sha256": "0" * 64}
+    run = asked.pretrained("random")[0] | {"checkpoint_sha256": "0" * 64}
     with pytest.raises(ValueError, match="not 0000000000000000 of the run's record"):
-        asked.probed(run, "unseen")
+        asked.runs.probe(run, asked._asked("unseen"), PROBE)
 
 
 @pytest.mark.parametrize("scale", ["smoke", "study"])
@@ -125,12 +278,12 @@ def test_the_published_records_are_those_of_the_scale(scale):
 
 def test_identifiability_finds_the_invisible_class(tiny, tmp_path):
     asked = Study("smoke", tmp_path, device="cpu")
-    record = asked.identified()
+    (record,) = asked.degradations()
     frame = pd.DataFrame(record["metrics"])
     unchanged = frame[(frame.metric == "unchanged_share") & (frame.value == 1)]
     assert list(unchanged.layer) == ["gaussian_blur/1"]
     assert list(unchanged.dataset) == ["embedded, paper"]
-    assert asked.identified() == record
+    assert asked.degradations() == [record]
 
 
 def test_scales_are_numbers_and_share_the_papers_rest():
@@ -167,7 +320,9 @@ def test_photographs_that_are_not_at_hand_are_named(tmp_path):
         Study("study", tmp_path, tmp_path / "nowhere", device="cpu").pretrained("degradation")
 
 
-def test_an_unknown_benchmark_is_named(tiny, tmp_path):
-    run = {"config": {"shorter_edge_px": 72, "size_px": 67}, "run_id": "0"}
+def test_an_unknown_benchmark_is_named(tiny, tmp_path, monkeypatch):
+    scale = replace(study.SCALES["smoke"], benchmarks=("coco",))
+    monkeypatch.setitem(study.SCALES, "smoke", scale)
+    asked = Study("smoke", tmp_path, device="cpu")
     with pytest.raises(ValueError, match="benchmark must be one of unseen, oasis, vessel"):
-        Study("smoke", tmp_path, device="cpu").probed(run, "ava")
+        asked.probes()
