@@ -25,7 +25,7 @@ class Context(Task):
     - The grid fills the patch that every task gets, so tiles have 53 px of 227 (96 px there) and
       are enlarged to 67 px; displacements are larger against the tile.
     - The pairs of a grid are its centre with each neighbour, so that classes are equally frequent.
-    - Average pools of conv5 side by side and a small head in place of the stack fc6 to fc9.
+    - A small head (`Siamese`) in place of fc6 to fc9: a layer for each tile, then the pair joined.
     - No random downsampling of tiles, and dropped colours become ImageNet's mean.
     """
 
@@ -98,7 +98,8 @@ class Context(Task):
         self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
     ) -> tuple[Tensor, Measures]:
         views = tiles.enlarge(self.tiles(photographs, generator).flatten(0, 1))
-        pairs = torch.tensor([(CENTRE, tile) for tile in AROUND]).to(views.device)  # (8, 2)
+        pairs = torch.tensor([(CENTRE, tile) for tile in AROUND])  # (8, 2)
+        pairs = pairs.to(views.device, non_blocking=True)
         maps = backbone(views)[LAYERS[-1]]
         logits = self.head(maps, pairs.expand(len(photographs), -1, -1))
         labels = torch.arange(len(AROUND), device=logits.device).repeat(len(photographs))

@@ -64,8 +64,8 @@ class Jigsaw(Task):
     """Noroozi and Favaro, "Unsupervised learning of visual representations by solving jigsaw
     puzzles", ECCV 2016.
 
-    As there: 3 × 3 cells with a tile at a random place in each (64 px in 75 px); permutations by
-    their algorithm; one network for the nine tiles, whose features are joined in the order in
+    As there: 3 × 3 cells with a tile at a random place in each (64 px in 75 px); permutations far
+    from each other; one network for the nine tiles, whose features are joined in the order in
     which the tiles lie; and the guards, each against a shortcut: every tile standardized by its
     own mean and standard deviation (brightness runs on), a gap (so do edges), channels displaced
     by up to 2 px and 30 % of the puzzles grey (chromatic aberration, which that hides in part).
@@ -75,7 +75,8 @@ class Jigsaw(Task):
       rounding and clipping would leave the statistics unequal. Features are extracted without.
     - Tiles keep a gap at any draw, and are enlarged to 67 px; the first layer keeps stride 4
       (2 there).
-    - Average pools of conv5 and a small head in place of fc6 to fc8; patches are the crops that
+    - Permutations are chosen by the nearest distance, see `permutations`.
+    - A small head (`Siamese`) in place of fc6 to fc8; patches are the crops that
       every task gets, not squares that were enlarged to 255 px.
     """
 
