@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Generator, Tensor, nn
 
 from . import losses, ops
@@ -111,6 +110,8 @@ def distances(model: nn.ModuleDict, photographs: Tensor, device: str, seed: int 
         25, 50 and 75 % of D; and on each row of the operation: rank correlation of D with the
         strength, mean over photographs, and the share of them with D(level 1) < D(level 2).
     """
+    from scipy.stats import rankdata  # slow to load
+
     task = model["task"]
     _, original = taps_of(model, photographs, device)
     partners = photographs.roll(1, 0)
@@ -127,7 +128,7 @@ def distances(model: nn.ModuleDict, photographs: Tensor, device: str, seed: int 
             _, embedded = taps_of(model, edited, device)
             measured.append((original - embedded).square().sum(1).numpy())
         far = np.stack(measured)  # (values, N)
-        ranks = stats.rankdata(far, axis=0)
+        ranks = rankdata(far, axis=0)
         steps = np.arange(len(values))[:, None]
         spread = ranks.std(0)
         covariance = ((ranks - ranks.mean(0)) * (steps - steps.mean())).mean(0)

@@ -7,8 +7,6 @@ resamples holds each entry, it is one of truth (N,), scores (R, N) and weights (
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import stats
-
 CONFIDENCE = 0.95
 BLOCK = 200_000  # entries resampled at once
 
@@ -56,7 +54,9 @@ def srcc(mos: np.ndarray, prediction: np.ndarray, weights: np.ndarray | None = N
         weights: float (B, N) of resamples; None for the entries themselves.
     """
     if weights is None:
-        return plcc(stats.rankdata(mos, axis=-1), stats.rankdata(prediction, axis=-1))
+        from scipy.stats import rankdata  # slow to load
+
+        return plcc(rankdata(mos, axis=-1), rankdata(prediction, axis=-1))
     rank = _ranks(mos, weights)
     weighted = weights * rank
     spread = np.einsum("bn,bn->b", weighted, rank)
