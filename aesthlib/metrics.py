@@ -7,6 +7,7 @@ resamples holds each entry, it is one of truth (N,), scores (R, N) and weights (
 from collections.abc import Iterator
 
 import numpy as np
+
 CONFIDENCE = 0.95
 BLOCK = 200_000  # entries resampled at once
 
