@@ -188,7 +188,7 @@ SCALES = {
         benchmarks=("unseen",), pretrain=_SMOKE,
         options={
             "degradation": {"triplet_from_epoch": 3, "entropy_from_epoch": 5},
-            "labels": {"classes": 3}, "jigsaw": {"permutations": 24},
+            "labels": {"classes": 3}, "jigsaw": {"permutations": 4, "puzzles_per_patch": 4},
         },
         labelled={"labels": "embedded"},
         probe=ProbeConfig(repeats=2, folds=3, inner_folds=2),
