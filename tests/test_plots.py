@@ -2,12 +2,15 @@
 
 import matplotlib
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from aesthlib import ops, plots
+from aesthlib.analysis import GRID
 from aesthlib.models import LAYERS
+from aesthlib.study import METHODS
 
 
 @pytest.fixture(autouse=True)
@@ -55,14 +58,202 @@ def test_training_curves_mark_the_switch_on_points():
     assert "weight 0 above 0.6" in shown
 
 
+def probe_rows(methods, low=0.2):
+    return pd.DataFrame(
+        {"dataset": dataset, "layer": layer, "method": method, "metric": "srcc",
+         "value": 0.3 + 0.01 * number, "low": low, "high": 0.4, "n": 900}
+        for dataset in ("vessel", "oasis") for layer in LAYERS
+        for number, method in enumerate(methods)
+    )  # fmt: skip
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def segments(axis):
+    """Intervals on an axis: how many lines each collection holds."""
+    return [len(part.get_segments()) for part in axis.collections if hasattr(part, "get_segments")]
+
+
 def test_probe_panels_show_every_method_and_its_interval():
-    rows = [
-        {"dataset": dataset, "layer": layer, "method": method, "metric": "srcc", "value": 0.3,
-         "low": 0.2, "high": 0.4, "n": 900}
-        for dataset in ("oasis", "vessel") for layer in LAYERS for method in plots.COLOURS
-    ]  # fmt: skip
-    figure = plots.probe_layers(pd.DataFrame(rows), "srcc", "SRCC", 0)
+    figure = plots.probe_layers(probe_rows(["random", "labels", "degradation"]), "srcc", "SRCC", 0)
     assert [axis.get_title() for axis in figure.axes] == ["oasis (n = 900)", "vessel (n = 900)"]
-    assert [len(axis.containers) for axis in figure.axes] == [2, 2]
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert labels == list(plots.LABELS.values())
+    assert [segments(axis) for axis in figure.axes] == 2 * [3 * [5]]
+    assert texts(figure).count("chance") == 2
+    assert figure.axes[0].get_ylabel() == "SRCC"
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == list("12345")
+    assert legend(figure) == [plots.TITLES[name] for name in ("degradation", "random", "labels")]
+
+
+def test_of_many_methods_all_are_shown_and_two_carry_intervals():
+    figure = plots.probe_layers(probe_rows(plots.MARKS), "srcc", "SRCC", None)
+    assert legend(figure) == [plots.TITLES[name] for name in plots.MARKS]
+    for axis in figure.axes:
+        lines = [line for line in axis.lines if len(line.get_xdata()) == len(LAYERS)]
+        assert len(lines) == len(plots.MARKS)
+        assert segments(axis) == [5, 5]
+        looks = {(line.get_color(), line.get_marker()) for line in lines}
+        assert looks == set(plots.MARKS.values())  # not by colour alone
+    assert "chance" not in texts(figure)
+
+
+def test_every_method_has_a_mark_of_its_own():
+    assert set(plots.MARKS) == {*METHODS, "scratch"} == set(plots.TITLES)
+    for looks in zip(*plots.MARKS.values(), strict=True):
+        assert len(set(looks)) == len(plots.MARKS)
+
+
+def test_task_curves_have_a_panel_a_method_and_a_line_a_seed():
+    histories = pd.DataFrame(
+        {"method": method, "seed": seed, "epoch": epoch, "loss": 1 / epoch}
+        for method in ("rotation", "degradation", "jigsaw", "counting")
+        for seed in ((0, 1) if method == "degradation" else (0,)) for epoch in (1, 2, 3)
+    )  # fmt: skip
+    figure = plots.task_curves(histories)
+    shown = [axis for axis in figure.axes if axis.axison]
+    names = [name for name in plots.MARKS if name in set(histories.method)]
+    assert [axis.get_title() for axis in shown] == [plots.TITLES[name] for name in names]
+    assert [len(axis.lines) for axis in shown] == [2, 1, 1, 1]
+    assert figure.get_supxlabel() == "epoch" and "loss" in figure.get_supylabel()
+
+
+def test_differences_have_a_point_and_an_interval_a_layer():
+    rows = probe_rows(["random", "rotation"], low=-0.2)
+    extra = rows[rows.layer == "conv1"].assign(layer="average")
+    figure = plots.differences(pd.concat([rows, extra]), "srcc", "SRCC")
+    assert [axis.get_title() for axis in figure.axes] == ["oasis (n = 900)", "vessel (n = 900)"]
+    for axis in figure.axes:
+        assert segments(axis) == 5 * [2]
+        assert axis.get_xlabel() == "SRCC"
+        assert sum(list(line.get_xdata()) == [0, 0] for line in axis.lines) == 1  # no difference
+    ticks = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert set(ticks) == {plots.TITLES["random"], plots.TITLES["rotation"]}
+    place = dict(zip(ticks, figure.axes[0].get_yticks(), strict=True))
+    layers = [line for line in figure.axes[0].lines if line.get_label() in LAYERS]
+    for line in layers:  # values stand beside the name they belong to
+        points = dict(zip(line.get_xdata(), line.get_ydata(), strict=True))
+        assert abs(points[0.31] - place[plots.TITLES["rotation"]]) < 0.5
+        assert abs(points[0.30] - place[plots.TITLES["random"]]) < 0.5
+    assert legend(figure) == list(LAYERS)
+
+
+def test_low_data_curves_are_means_with_the_range_of_the_subsets():
+    curves = pd.DataFrame(
+        {"dataset": dataset, "method": method, "fraction": fraction, "subset": subset,
+         "accuracy": 0.5 + fraction + 0.1 * subset}
+        for dataset in ("ava", "aadb") for method in ("scratch", "degradation")
+        for fraction in (0.05, 0.1) for subset in (0, 1)
+    )  # fmt: skip
+    figure = plots.low_data_curves(curves)
+    assert [axis.get_title() for axis in figure.axes] == ["aadb", "ava"]
+    axis = figure.axes[0]
+    assert axis.get_xlabel() == "labels used (% of each class)"
+    assert axis.get_ylabel() == "accuracy (%)"
+    line = axis.lines[0]
+    assert list(line.get_xdata()) == pytest.approx([5, 10])
+    assert list(line.get_ydata()) == pytest.approx([60, 65])
+    assert len(axis.collections) == 2
+    band = axis.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((55, 70))
+    assert legend(figure) == [plots.TITLES["degradation"], plots.TITLES["scratch"]]
+
+
+def test_ablations_leave_out_the_reference():
+    found = (("reference", "both", float("nan")), ("losses", "one", -1.0),
+             ("losses", "other", -2.0), ("readings", "third", 0.5))  # fmt: skip
+    lost = pd.DataFrame(
+        {"group": group, "ablation": name, "dataset": dataset, "difference": value,
+         "low": value - 1, "high": value + 1}
+        for group, name, value in found for dataset in ("oasis", "unseen")
+    )  # fmt: skip
+    (axis,) = plots.ablations(lost).axes
+    ticks = [label.get_text() for label in axis.get_yticklabels()]
+    assert ticks == ["third", "other", "one"]  # the first on top
+    assert "points" in axis.get_xlabel()
+    assert segments(axis) == [3, 3]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["oasis", "unseen"]
+    points = next(line for line in axis.lines if line.get_label() == "oasis")
+    shown = {round(y): x for x, y in zip(*points.get_data(), strict=True)}
+    assert shown == {0: 0.5, 1: -2.0, 2: -1.0}
+
+
+def test_confidence_changes_have_a_box_a_class():
+    before = pd.Series([0.5, 0.6, 0.7])
+    after = pd.DataFrame({"jpeg/1": before - 0.1, "jpeg/2": before - 0.3})
+    (axis,) = plots.confidence_changes(before, after).axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["jpeg/2", "jpeg/1"]
+    assert "probability of “good”" in axis.get_xlabel()
+    boxes = [patch.get_path().vertices[:, 0].mean() for patch in axis.patches]
+    assert boxes == pytest.approx([-0.3, -0.1])
+
+
+def test_patches_stand_under_their_titles():
+    patches = torch.arange(5, dtype=torch.uint8).view(5, 1, 1, 1).expand(5, 3, 8, 8) * 50
+    figure = plots.labelled_patches(patches, [f"patch {n}" for n in range(5)], 3)
+    assert len(figure.axes) == 6
+    for number, axis in enumerate(figure.axes[:5]):
+        assert axis.get_title() == f"patch {number}"
+        assert (axis.images[0].get_array() == 50 * number).all()
+    assert not figure.axes[5].images and not any(axis.axison for axis in figure.axes)
+
+
+def test_confusion_marks_classes_that_change_no_pixel():
+    counts = np.eye(22, dtype=int) * 3
+    counts[1, 0] = 1
+    figure = plots.confusion(counts, {"gaussian_blur/1"})
+    axis = figure.axes[0]
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    assert names == [label.get_text() for label in axis.get_xticklabels()]
+    assert [name.removesuffix(" =none") for name in names] == [item.name for item in ops.CLASSES]
+    assert [name for name in names if name.endswith("=none")] == ["gaussian_blur/1 =none"]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("predicted", "applied")
+    share = axis.images[0].get_array()
+    assert share[1].tolist() == [0.25, 0.75] + 20 * [0] and (share.sum(1) == 1).all()
+
+
+def test_distance_panels_mark_the_trained_levels():
+    rows = pd.DataFrame(
+        {"operation": name, "parameter": ops.operation(name).parameter, "value": value,
+         "trained": value in ops.operation(name).levels, "low": 0.1 * place,
+         "median": 0.2 * place, "high": 0.3 * place}
+        for name, grid in GRID.items()
+        for place, value in enumerate(dict.fromkeys((*grid, *ops.operation(name).levels)))
+    )  # fmt: skip
+    figure = plots.distance_by_level(rows)
+    assert len(figure.axes) == 8 == len(GRID)
+    for axis, name in zip(figure.axes, GRID, strict=True):
+        assert axis.get_title().startswith(name.replace("_", " "))
+        line, marks = axis.lines
+        part = rows[rows.operation == name].reset_index(drop=True)
+        assert list(line.get_ydata()) == list(part["median"])
+        assert list(marks.get_xdata()) == list(part.index[part.trained]) and len(marks.get_xdata())
+        ticks = [label.get_text() for label in axis.get_xticklabels()]
+        assert ticks == [f"{value:g}" for value in part.value]
+    assert "distance D" in figure.get_supylabel()
+
+
+def test_entropy_weights_stand_class_by_class():
+    weights = pd.DataFrame(
+        {"class": item.name, "mean": 0.01 * item.index, "kept": 0.02 * item.index}
+        for item in ops.CLASSES
+    )
+    (axis,) = plots.entropy_weights(weights).axes
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    assert names == [item.name for item in ops.CLASSES][::-1]  # the first on top
+    kept, mean = ([bar.get_width() for bar in bars] for bars in axis.containers)
+    assert kept == list(weights.kept[::-1]) and mean == list(weights["mean"][::-1])
+    shown = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert shown == ["share with a weight above 0", "mean weight"]
+    assert axis.get_xlim() == (0, 1) and axis.get_xlabel() == "entropy weight"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_filters_fill_a_grid(channels):
+    filters = np.arange(20 * 4 * 4 * channels).reshape(20, 4, 4, channels).astype(np.uint8)
+    figure = plots.filter_grid(filters)
+    assert len(figure.axes) == 32
+    shown = [axis.images[0].get_array() for axis in figure.axes if axis.images]
+    assert len(shown) == 20
+    expected = filters[7] if channels == 3 else filters[7, ..., 0]
+    np.testing.assert_array_equal(shown[7], expected)
