@@ -37,7 +37,7 @@ study = Study(scale, store, data_root, load_only, device, seed)
 # %% [markdown]
 # The rules stand in `aesthlib/claims.py` and are applied to the records by code. *Not testable at this
 # scale* means that a run is missing, or that the scale holds too little: scale smoke judges its probes
-# on six photographs and no human rating, so it decides no claim about ratings.
+# on six photographs and trains for seconds, so it decides no claim that rests on training.
 
 # %%
 verdicts = claims.verdicts(study)
