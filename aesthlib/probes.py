@@ -9,7 +9,7 @@ it starts from independent Gaussian weights of one variance, whose law no rotati
 part of its weights outside the span neither reaches an output nor gets a gradient. Its features are
 scaled by one number to a mean variance of 1 a value, so that one learning rate serves all layers.
 
-Folds, inner folds, penalties and both losses are fitted at once, one column a fit, weights marking
+Folds, inner folds, penalties and both losses are fitted at once, one row a fit, weights marking
 its entries. Large problems keep their features, in float32; their leading principal directions
 precondition the fits.
 """

@@ -1,11 +1,13 @@
-"""Linear probes against scikit-learn, and what may not leak."""
+"""Probes against scikit-learn, their large path against the small one, and what may not leak."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from aesthlib import probes
+from aesthlib import metrics, probes
 from aesthlib.probes import ProbeConfig
 
 
@@ -28,32 +30,96 @@ def test_coordinates_keep_every_distance(shape):
     )  # fmt: skip
 
 
+def photographlike(count, values, seed=0):
+    """Correlated Gaussians through a ReLU: the spectrum falls about as that of a network's."""
+    generator = np.random.default_rng(seed)
+    latent = generator.normal(size=(count, 100)) * np.arange(1, 101) ** -0.6
+    features = latent @ generator.normal(size=(100, values))
+    features = np.maximum(features + generator.normal(size=features.shape), 0)
+    mos = latent[:, :5].sum(1) + 0.5 * generator.normal(size=count)
+    return torch.from_numpy(features.astype(np.float32)), mos > np.median(mos), mos
+
+
+def as_large(monkeypatch):
+    """Every problem counts as too large for coordinates."""
+    monkeypatch.setattr(probes, "ROTATED", 1)
+    monkeypatch.setattr(probes, "DIRECTIONS", 40)
+
+
+def marked(count, share=0.25, seed=1):
+    return np.random.default_rng(seed).random(count) < share
+
+
 @pytest.mark.parametrize("penalty", [1e-3, 1e-1])
 def test_logistic_minimum_is_scikit_learns(penalty):
     features, positive, _ = entries(values=20)
-    weights = torch.zeros(80, 2, dtype=torch.float64)
-    weights[:50, 0] = weights[20:, 1] = 1  # two subsets, fitted at once
-    targets = torch.from_numpy(positive.astype(float))
+    weights = torch.zeros(2, 80, dtype=torch.float64)
+    weights[0, :50] = weights[1, 20:] = 1  # two subsets, fitted at once
+    targets = torch.from_numpy(positive.astype(float)).repeat(2, 1)
     both = probes.minimize(
-        features.double(), targets, weights, torch.full((2,), penalty).double(), logistic=True
+        features.double(), targets, weights, torch.full((2,), penalty).double(), logistic=2
     )
-    for column, rows in enumerate((slice(None, 50), slice(20, None))):
+    for found, rows in zip(both, (slice(None, 50), slice(20, None)), strict=True):
         size = len(features[rows])
         second = LogisticRegression(C=1 / (penalty * size), tol=1e-12, max_iter=10_000).fit(
             features[rows].numpy().astype(float), positive[rows]
         )
-        assert both[:-1, column].numpy() == pytest.approx(second.coef_[0], abs=2e-4)
-        assert both[-1, column].item() == pytest.approx(second.intercept_[0], abs=2e-4)
+        assert found[:-1].numpy() == pytest.approx(second.coef_[0], abs=2e-4)
+        assert found[-1].item() == pytest.approx(second.intercept_[0], abs=2e-4)
 
 
-def test_ridge_minimum_is_scikit_learns():
-    features, _, mos = entries(values=20)
-    solution = probes.minimize(
-        features.double(), torch.from_numpy(mos), torch.ones(80, 1).double(),
-        torch.tensor([0.1]).double(), logistic=False,
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("penalty", [1e-4, 1e-2, 1.0])
+def test_both_losses_at_once_reach_scikit_learns_minimum(dtype, penalty):
+    """More values than entries, in one problem, preconditioned by principal directions."""
+    features, positive, mos = photographlike(300, 500)
+    inputs = features - features.mean(0)
+    inputs = (inputs / inputs.square().sum(1).mean().sqrt()).to(dtype)
+    mos = (mos - mos.mean()) / mos.std()
+    targets = torch.from_numpy(np.stack([positive.astype(float), mos]))
+    found = probes.minimize(
+        inputs, targets, torch.ones(2, 300).double(), torch.full((2,), penalty).double(), 1,
+        probes.principal(inputs),
     )  # fmt: skip
-    second = Ridge(alpha=0.1 * 80, tol=1e-12).fit(features.numpy().astype(float), mos)
-    assert solution[:-1, 0].numpy() == pytest.approx(second.coef_, abs=1e-5)
+    outputs = (found[:, :-1] @ inputs.T + found[:, -1:]).double().numpy()
+    double = inputs.numpy().astype(float)
+    logistic = LogisticRegression(C=1 / (penalty * 300), tol=1e-10, max_iter=50_000)
+    logit = logistic.fit(double, positive).decision_function(double)
+    rating = Ridge(alpha=penalty * 300, solver="cholesky").fit(double, mos).predict(double)
+    close = {torch.float64: 1e-4, torch.float32: 5e-3}[dtype]
+    assert outputs[0] == pytest.approx(logit, abs=close * logit.std())
+    assert outputs[1] == pytest.approx(rating, abs=close)
+
+    def above(output):  # the penalized logistic loss
+        loss = np.logaddexp(0, output) - positive * output
+        return loss.mean()
+
+    ours = above(outputs[0]) + penalty / 2 * found[0, :-1].double().square().sum().item()
+    theirs = above(logit) + penalty / 2 * (logistic.coef_**2).sum()
+    assert ours - theirs < {torch.float64: 1e-9, torch.float32: 1e-6}[dtype]
+
+
+def test_convergence_is_also_tested_after_the_last_iteration():
+    features, positive, _ = entries(values=20)
+    problem = (
+        features.double(), torch.from_numpy(positive.astype(float))[None],
+        torch.ones(1, 80).double(), torch.tensor([0.1]).double(), 1,
+    )  # fmt: skip
+    solution = probes.minimize(*problem)
+    again = probes.minimize(*problem, start=solution, max_iterations=0)
+    assert torch.equal(again, solution)
+    with pytest.raises(ArithmeticError, match="1 of 1 linear probes did not converge in 1 iter"):
+        probes.minimize(*problem, max_iterations=1)
+
+
+def test_principal_directions_are_those_of_the_covariance():
+    inputs = photographlike(400, 300)[0]
+    inputs = inputs - inputs.mean(0)
+    directions, variances = probes.principal(inputs)
+    exact = torch.linalg.eigvalsh(inputs.T @ inputs / 400).flip(0)
+    assert directions.shape == (300, probes.DIRECTIONS)
+    assert torch.dist(directions.T @ directions, torch.eye(probes.DIRECTIONS)) < 1e-3
+    torch.testing.assert_close(variances[:20], exact[:20], rtol=1e-2, atol=0)
 
 
 def test_splits_are_stratified_seeded_and_keep_groups_together():
@@ -65,22 +131,192 @@ def test_splits_are_stratified_seeded_and_keep_groups_together():
     groups = np.arange(60) // 6
     grouped = probes.splits(positive, 5, 0, groups)
     assert all(len(set(grouped[groups == group])) == 1 for group in range(10))
-    with pytest.raises(ValueError, match="cannot split into 5 folds"):
+    with pytest.raises(ValueError, match="cannot split into 5 folds: a class has only 3 entries"):
         probes.splits(np.arange(60) < 3, 5, seed=0)
+    with pytest.raises(ValueError, match="a class has only 1 groups"):
+        probes.splits(np.arange(60) < 6, 5, 0, groups)
+
+
+def test_groups_that_would_leave_a_class_out_of_training_are_refused():
+    positive = np.array([False, False, True, False, True, True, False, True])
+    groups = np.array([1, 0, 1, 0, 1, 2, 1, 2])  # each class is in two of them
+    with pytest.raises(ValueError, match="cannot split into 2 folds: the groups are too unequal"):
+        probes.splits(positive, 2, 3897, groups)
+
+
+@pytest.mark.parametrize("test", [None, marked(200)], ids=["folds", "fixed split"])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_subsets_are_seeded_nested_stratified_and_free_of_test_entries(test, grouped):
+    positive = np.arange(200) % 4 == 0
+    groups = np.arange(200) // 4 if grouped else None
+    config = ProbeConfig()
+    asked = (0, config, groups, test)
+    small, large, full = (
+        probes.subset_splits(positive, fraction, *asked) for fraction in (0.05, 0.2, 1)
+    )
+    again = probes.subset_splits(positive, 0.05, *asked)
+    other = probes.subset_splits(positive, 0.05, 1, config, groups, test)
+    assert len(small) == (config.folds if test is None else 1)
+    assert any(not np.array_equal(a[0], b[0]) for a, b in zip(small, other, strict=True))
+    for (few, held), (some, _), (every, _), (same, _) in zip(
+        small, large, full, again, strict=True
+    ):
+        assert np.array_equal(few, same)
+        assert set(few) < set(some) < set(every)
+        assert not set(every) & set(held) and len(every) + len(held) == 200
+        for kind in (True, False):
+            assert (positive[some] == kind).sum() == round(0.2 * (positive[every] == kind).sum())
+        if grouped and test is None:
+            assert not set(groups[every]) & set(groups[held])
+    judged = np.sort(np.concatenate([held for _, held in small]))
+    assert np.array_equal(judged, np.arange(200) if test is None else np.flatnonzero(test))
+
+
+def test_bad_subsets_are_named():
+    positive = np.arange(20) % 2 == 0
+    for fraction in (0, 1.5):
+        with pytest.raises(ValueError, match="fraction"):
+            probes.subset_splits(positive, fraction, 0, ProbeConfig())
+    for test, message in (
+        (np.zeros(20), "bool"), (np.zeros(20, bool), "no entry"), (positive, "lack a class"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            probes.subset_splits(positive, 0.5, 0, ProbeConfig(), test=test)
 
 
 @pytest.mark.parametrize("solver", probes.SOLVERS)
-def test_features_with_signal_are_found_and_noise_is_not(solver):
-    config = ProbeConfig(solver=solver, repeats=2, epochs=10, learning_rate=1e-4)
-    found = {row["metric"]: row for row in probes.probe(*entries(signal=1.0), config)}
-    noise = {row["metric"]: row for row in probes.probe(*entries(signal=0.0), config)}
+@pytest.mark.parametrize("test", [None, marked(80)], ids=["folds", "fixed split"])
+def test_features_with_signal_are_found_and_noise_is_not(solver, test):
+    config = ProbeConfig(solver=solver, repeats=2, epochs=10, hidden_units=16)
+    if solver == "sgd":
+        config = replace(config, learning_rate=1e-4)
+    signal = probes.probe(*entries(signal=1.0), config, test=test)
+    noise = probes.probe(*entries(signal=0.0), config, test=test)
+    found = {row["metric"]: row for row in signal.rows}
+    nothing = {row["metric"]: row for row in noise.rows}
     assert found["accuracy"]["value"] > 0.85
     assert found["accuracy"]["low"] > 0.5
-    assert 0.3 < noise["accuracy"]["value"] < 0.7
+    assert 0.2 < nothing["accuracy"]["value"] < 0.8
     if solver == "exact":
         assert found["srcc"]["value"] > 0.8 and found["plcc"]["value"] > 0.8
-        assert abs(noise["srcc"]["value"]) < 0.35
-    assert all(row["n"] == 80 for row in found.values())
+        assert abs(nothing["srcc"]["value"]) < 0.5
+    judged = 80 if test is None else test.sum()
+    assert all(row["n"] == judged for row in found.values())
+    assert set(signal.scores) == ({"logit", "rating"} if solver == "exact" else {"logit"})
+    repeats = 1 if solver == "exact" and test is not None else 2
+    for scores in signal.scores.values():
+        assert scores.shape == (repeats, judged) and scores.dtype == np.float32
+
+
+def test_rows_follow_from_the_scores():
+    features, positive, mos = entries(signal=0.1)
+    test = marked(80)
+    rows, scores = probes.probe(features, positive, mos, ProbeConfig(), test=test)
+    values = [row["value"] for row in rows]
+    assert values == pytest.approx([
+        metrics.accuracy(positive[test], scores["logit"][0]),
+        metrics.srcc(mos[test], scores["rating"][0]),
+        metrics.plcc(mos[test], scores["rating"][0]),
+    ])  # fmt: skip
+    assert scores["rating"].mean() == pytest.approx(mos[~test].mean(), abs=0.5)
+
+
+@pytest.mark.parametrize("test", [None, marked(150)], ids=["folds", "fixed split"])
+def test_without_ratings_the_accuracy_is_the_same(test):
+    features, positive, mos = photographlike(150, 200)
+    config = ProbeConfig(repeats=1)
+    both = probes.probe(features, positive, mos, config, test=test)
+    alone = probes.probe(features, positive, None, config, test=test)
+    assert alone.rows == both.rows[:1] and set(alone.scores) == {"logit"}
+    assert alone.scores["logit"] == pytest.approx(both.scores["logit"], abs=1e-3)
+
+
+def test_penalty_and_scores_are_those_of_a_slow_second_way():
+    """Fixed split: inner folds, penalty, and scores of the test entries, by scikit-learn."""
+    features, positive, mos = photographlike(160, 120)
+    test, config = marked(160), ProbeConfig(penalties=(1e-3, 1e-1, 10.0))
+    inputs = (features - features.mean(0)).numpy().astype(float)
+    inputs /= np.sqrt((inputs**2).sum(1).mean())
+    train, judged = inputs[~test], inputs[test]
+    inner = probes.splits(positive[~test], config.inner_folds, config.seed)
+
+    def logit(penalty, rows, asked):
+        model = LogisticRegression(C=1 / (penalty * rows.sum()), tol=1e-10, max_iter=10_000)
+        return model.fit(train[rows], positive[~test][rows]).decision_function(asked)
+
+    def rating(penalty, rows, asked):
+        return Ridge(alpha=penalty * rows.sum()).fit(train[rows], mos[~test][rows]).predict(asked)
+
+    scores = probes.probe(features, positive, mos, config, test=test).scores
+    losses = {
+        "logit": (logit, positive[~test], lambda guess, y: np.logaddexp(0, guess) - y * guess),
+        "rating": (rating, mos[~test], lambda guess, y: (guess - y) ** 2),
+    }
+    for kind, (fit, truth, loss) in losses.items():
+        errors = [
+            sum(
+                loss(fit(penalty, inner != fold, train[inner == fold]), truth[inner == fold]).sum()
+                for fold in range(config.inner_folds)
+            )
+            for penalty in config.penalties
+        ]
+        best = config.penalties[int(np.argmin(errors))]
+        expected = fit(best, np.ones(len(train), bool), judged)
+        assert scores[kind][0] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("test", [None, marked(200)], ids=["folds", "fixed split"])
+def test_large_problems_have_the_same_answer(monkeypatch, test):
+    features, positive, mos = photographlike(200, 300)
+    config = ProbeConfig(repeats=1)
+    small = probes.probe(features, positive, mos, config, test=test)
+    part = probes.low_data(features, positive, config, [0.3], 2, test=test)
+    as_large(monkeypatch)
+    assert probes.coordinates(features).dtype == torch.float32
+    large = probes.probe(features, positive, mos, config, test=test)
+    for kind, scores in small.scores.items():
+        assert large.scores[kind] == pytest.approx(scores, abs=5e-3 * float(scores.std()))
+    for one, other in zip(
+        part, probes.low_data(features, positive, config, [0.3], 2, test=test), strict=True
+    ):
+        assert one["accuracy"] == pytest.approx(other["accuracy"], abs=0.011)
+
+
+def test_sgd_makes_the_same_steps_in_coordinates(monkeypatch):
+    features, positive, _ = photographlike(60, 200)
+    config = ProbeConfig(solver="sgd", repeats=1, epochs=5)
+    rotated = probes.probe(features, positive, None, config).scores["logit"]
+    as_large(monkeypatch)
+    plain = probes.probe(features, positive, None, config).scores["logit"]
+    assert rotated == pytest.approx(plain, abs=1e-3 * float(plain.std()))
+
+
+def test_hidden_layer_has_the_same_law_in_coordinates(monkeypatch):
+    """Outputs before training differ by seed alone: their spread over networks is the same."""
+    features, positive, _ = photographlike(60, 200)
+    config = ProbeConfig(solver="nonlinear", repeats=40, epochs=3, hidden_units=8, folds=2)
+    rotated = probes.probe(features, positive, None, config).scores["logit"]
+    as_large(monkeypatch)
+    plain = probes.probe(features, positive, None, config).scores["logit"]
+    assert not np.allclose(rotated, plain, atol=1e-3)
+    error = np.hypot(rotated.std(0), plain.std(0)) / np.sqrt(40)
+    assert np.abs(rotated.mean(0) - plain.mean(0)).max() < 5 * error.max()
+    assert rotated.std(0).mean() == pytest.approx(plain.std(0).mean(), rel=0.15)
+
+
+def test_hidden_layer_finds_what_a_linear_probe_cannot():
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(400, 4)).astype(np.float32)
+    positive = features[:, 0] * features[:, 1] > 0
+    test = marked(400)
+    found = {
+        solver: probes.probe(
+            torch.from_numpy(features), positive, None,
+            ProbeConfig(solver=solver, repeats=1, hidden_units=64, learning_rate=0.1), test=test,
+        ).rows[0]["value"]
+        for solver in ("exact", "nonlinear")
+    }  # fmt: skip
+    assert found["exact"] < 0.65 and found["nonlinear"] > 0.85
 
 
 def test_labels_of_held_out_entries_do_not_reach_their_predictions():
@@ -92,20 +328,79 @@ def test_labels_of_held_out_entries_do_not_reach_their_predictions():
     groups = np.tile(np.arange(30), 2)
     config = ProbeConfig(repeats=2)
     mos = positive.astype(float)
-    leaking = probes.probe(features, positive, mos, config)[0]["value"]
-    honest = probes.probe(features, positive, mos, config, groups)[0]["value"]
+    leaking = probes.probe(features, positive, mos, config).rows[0]["value"]
+    honest = probes.probe(features, positive, mos, config, groups).rows[0]["value"]
     assert leaking > 0.8 and honest < 0.7
 
 
+@pytest.mark.parametrize("solver", probes.SOLVERS)
+def test_labels_of_a_fixed_test_split_change_no_score(solver):
+    features, positive, mos = entries(signal=0.1)
+    test = marked(80)
+    config = ProbeConfig(solver=solver, repeats=1, epochs=2, hidden_units=8)
+    scores = probes.probe(features, positive, mos, config, test=test).scores
+    changed = probes.probe(
+        features, np.where(test, ~positive, positive), np.where(test, -3 * mos, mos), config,
+        test=test,
+    ).scores  # fmt: skip
+    assert all(np.array_equal(scores[kind], changed[kind]) for kind in scores)
+
+
+@pytest.mark.parametrize("test", [None, marked(200)], ids=["folds", "fixed split"])
+def test_more_labels_help(test):
+    features, positive, _ = photographlike(200, 100)
+    fractions = (0.01, 0.1, 1.0)  # of the smallest, an entry or two a class
+    rows = probes.low_data(features, positive, ProbeConfig(), fractions, 3, test=test)
+    assert [(row["fraction"], row["subset"]) for row in rows] == [
+        (fraction, subset) for fraction in fractions for subset in range(3)
+    ]
+    judged = 200 if test is None else test.sum()
+    assert all(row["n"] == judged and 0 <= row["accuracy"] <= 1 for row in rows)
+    assert rows[-1]["n_train"] == (160 if test is None else 200 - judged)
+    mean = [np.mean([row["accuracy"] for row in rows[i : i + 3]]) for i in (0, 3, 6)]
+    assert mean[0] < mean[1] < mean[2]
+
+
+def test_all_labels_are_the_probe_itself():
+    features, positive, _ = photographlike(120, 200)
+    config, test = ProbeConfig(repeats=1), marked(120)
+    for split in (None, test):
+        [row] = probes.low_data(features, positive, config, [1.0], 1, test=split)
+        whole = probes.probe(features, positive, None, config, test=split)
+        assert row["accuracy"] == pytest.approx(whole.rows[0]["value"], abs=1e-12)
+
+
+def test_entries_outside_a_subset_do_not_train():
+    """Their features may trade places: neither the mean nor the scale of all entries changes."""
+    features, positive, _ = photographlike(200, 100)
+    test, config = marked(200), ProbeConfig()
+    [(train, _)] = probes.subset_splits(positive, 0.2, 0, config, test=test)
+    rest = np.setdiff1d(np.flatnonzero(~test), train)
+    moved = features.clone()
+    moved[rest] = features[rest[::-1].copy()]
+    for values, share in ((moved, 0.2), (features, 0.2), (moved, 1.0), (features, 1.0)):
+        [row] = probes.low_data(values, positive, config, [share], 1, test=test)
+        if values is moved:
+            before = row["accuracy"]
+        else:
+            assert (before == row["accuracy"]) is (share == 0.2)
+
+
 def test_same_config_gives_same_numbers():
-    config = ProbeConfig(repeats=1)
-    assert probes.probe(*entries(), config) == probes.probe(*entries(), config)
+    for solver in probes.SOLVERS:
+        config = ProbeConfig(solver=solver, repeats=1, epochs=2, hidden_units=8)
+        once, again = (probes.probe(*entries(), config) for _ in range(2))
+        assert once.rows == again.rows
+        assert all(np.array_equal(once.scores[kind], again.scores[kind]) for kind in once.scores)
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("solver", "newton"), ("folds", 1), ("repeats", 0), ("penalties", ()), ("penalties", (-1.0,))],
-)
+    [
+        ("solver", "newton"), ("folds", 1), ("repeats", 0), ("penalties", ()),
+        ("penalties", (-1.0,)), ("hidden_units", 0), ("dropout", 1.0), ("dropout", -0.1),
+    ],
+)  # fmt: skip
 def test_bad_settings_are_named(field, value):
     with pytest.raises(ValueError, match=field):
         ProbeConfig(**{field: value})
@@ -113,8 +408,12 @@ def test_bad_settings_are_named(field, value):
 
 def test_bad_features_are_named():
     features, positive, mos = entries()
+    for count in (dict(groups=np.arange(3)), dict(test=np.ones(3, bool))):
+        with pytest.raises(ValueError, match=f"features and {next(iter(count))} must have one"):
+            probes.probe(features, positive, mos, ProbeConfig(), **count)
     with pytest.raises(ValueError, match="one length"):
         probes.probe(features[:-1], positive, mos, ProbeConfig())
-    features[0, 0] = float("nan")
-    with pytest.raises(ValueError, match="finite"):
-        probes.probe(features, positive, mos, ProbeConfig())
+    for value in (float("nan"), float("-inf")):
+        features[0, 0] = value
+        with pytest.raises(ValueError, match="finite"):
+            probes.probe(features, positive, mos, ProbeConfig())
