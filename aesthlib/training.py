@@ -185,9 +185,8 @@ def pretrain(
     epochs = config.epochs if task.trains else 1
     identity = {
         "config": records.resolved(config), "data": photographs.sha256, "precision": precision,
+        "initial": initial_sha256,
     }  # fmt: skip
-    if initial_sha256:
-        identity["initial"] = initial_sha256
     classes = _classes(photographs, config) if task.supervised else None
     history, sha256 = _resume(folder, identity, model, optimizer)
 
@@ -372,7 +371,7 @@ def _resume(folder, identity, model, optimizer) -> tuple[list[dict], str]:
         return [], ""
     tensors, header = loaded
     for key, value in identity.items():
-        if header.get(key) != value:
+        if header.get(key, "") != value:
             detail = key
             if key == "config":
                 stored = header.get(key) or {}

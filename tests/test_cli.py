@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aesthlib import cli, records
+from aesthlib import cli, pretext, records
 from aesthlib.pretext.degradation import Degradation
 from aesthlib.probes import ProbeConfig
+from aesthlib.study import PAGES, SCALES
 from aesthlib.training import PretrainConfig
 
 
@@ -53,6 +54,23 @@ def test_every_setting_is_an_option_with_its_words(command, configs, capsys):
                 assert cli._documented(config, field.name).strip()
 
 
+@pytest.mark.parametrize("method", pretext.TASKS)
+def test_every_task_has_its_own_options(method, capsys):
+    text = help_of(["pretrain", "--method", method], capsys)
+    options = pretext.task(method).Options
+    assert f"task {method}" in text or not dataclasses.fields(options)
+    for field in dataclasses.fields(options):
+        assert f"--{field.name.replace('_', '-')}" in text
+        assert cli._documented(options, field.name).strip()
+    assert ("--entropy-alpha" in text) == (method == "degradation")
+
+
+def test_options_of_another_task_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["pretrain", ".", "--method", "rotation", "--entropy-alpha", "0"])
+    assert "--entropy-alpha" in capsys.readouterr().err
+
+
 def test_help_is_quick_since_it_imports_no_torch():
     done = subprocess.run(
         [sys.executable, "-c", "import sys; from aesthlib import cli\n"
@@ -80,6 +98,84 @@ def test_pretrain_then_probe(photographs, tmp_path, capsys):
     probe = ["probe", record["run_id"], "unseen", "--repeats", "1", "--unseen-pairs", "12"]
     assert cli.main([*probe, "--store", store, "--device", "cpu"]) == 0
     assert "conv5" in capsys.readouterr().out
+
+
+def test_pretrain_on_classes_that_are_folders(photographs, tmp_path, capsys):
+    (photographs / "broken.jpg").unlink()
+    for label in ("hill", "sea"):
+        (photographs / label).mkdir()
+    for number, path in enumerate(sorted(photographs.glob("*.jpg"))):
+        path.rename(photographs / ("sea" if number % 2 else "hill") / path.name)
+    command = ["pretrain", str(photographs), "--method", "labels", "--size-px", "67",
+               "--shorter-edge-px", "72", "--epochs", "1", "--batch-size", "4",
+               "--store", str(tmp_path / "store"), "--device", "cpu"]  # fmt: skip
+    assert cli.main([*command, "--classes", "3"]) == 1
+    assert "labels is set to 3 classes, and the photographs have 2 (hill, sea" in (
+        capsys.readouterr().err
+    )
+    assert cli.main([*command, "--classes", "2"]) == 0
+    (record,) = records.Store(tmp_path / "store").all()
+    assert record["method"] == "labels" and record["config"]["options"] == {"classes": 2}
+    assert "training_accuracy" in capsys.readouterr().out
+
+
+@pytest.fixture
+def staged(monkeypatch):
+    """What `study` asked for: studies made, pages run, records published."""
+    from aesthlib import notebooks, study
+
+    asked = {"studies": [], "runs": [], "published": 0}
+
+    class Stand(study.Study):
+        def __init__(self, *arguments, **named):
+            asked["studies"].append((arguments, named))
+            super().__init__(*arguments, **named)
+
+        def everything(self):
+            return ["a record", "another"]
+
+        def publish(self):
+            asked["published"] += 1
+            return 7
+
+    def run(names, parameters, target):
+        asked["runs"].append((names, parameters, target.as_posix()))
+        return list(names)
+
+    monkeypatch.setattr(study, "Study", Stand)
+    monkeypatch.setattr(notebooks, "run", run)
+    return asked
+
+
+def test_study_computes_first_and_the_pages_then_load(staged, capsys):
+    command = ["study", "--scale", "study", "--data-root", "data", "--device", "cpu", "--publish"]
+    assert cli.main(command) == 0
+    assert staged["studies"][0] == (("study", "runs", "data"), {"device": "cpu"})
+    ((names, parameters, target),) = staged["runs"]
+    assert names == SCALES["study"].pages and len(names) < len(PAGES)
+    assert parameters == {
+        "scale": "study", "store": "runs", "data_root": "data", "load_only": True, "device": "cpu",
+    }  # fmt: skip
+    assert target == "book/executed/study" and staged["published"] == 1
+    shown = capsys.readouterr().out
+    assert "2 records of scale study in runs" in shown and "7 pages in" in shown
+    assert "7 records of scale study published" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "store", "load_only"),
+    [(["probes"], "runs", False), (["-p", "seed", "3"], "runs", False),
+     (["probes", "--load-only"], "book/results", True), (["--load-only"], "book/results", True)],
+)  # fmt: skip
+def test_study_of_some_pages_or_of_records_computes_nothing_before(
+    options, store, load_only, staged
+):
+    assert cli.main(["study", *options]) == 0
+    assert staged["studies"] == []
+    ((names, parameters, _),) = staged["runs"]
+    assert names == (("probes",) if "probes" in options else tuple(PAGES))
+    assert (parameters["store"], parameters["load_only"]) == (store, load_only)
+    assert parameters.get("seed") == ("3" if "seed" in options else None)
 
 
 def test_data_pack_and_show(photographs, tmp_path, capsys):
@@ -162,6 +258,7 @@ def test_data_check_writes_nothing_into_the_data(photographs, capsys):
         (["data", "check", "coco", "nowhere"], "the data set must be one of oasis"),
         (["data", "check", "ava", "nowhere"], "AVA.txt is missing: name the folder of AVA"),
         (["study", "--scale", "huge"], "scale must be one of"),
+        (["study", "--scale", "huge", "--plan"], "scale must be one of"),
         (["study", "-p", "speed", "3"], "unknown parameter speed"),
         (["study", "nonsense"], "no notebook 'nonsense'"),
     ],

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -126,6 +127,82 @@ def test_a_dead_kernel_is_an_error(source, tmp_path):
     source(GOOD + "\n# %%\nimport os\nos._exit(1)\n")
     with pytest.raises(NotebookError, match="stopped"):
         notebooks.run((), {}, tmp_path / "book" / "smoke", print)
+
+
+@pytest.mark.slow
+def test_pages_that_only_load_are_made_side_by_side(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(notebooks.os, "cpu_count", lambda: 2)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # each process then takes one thread
+    loads = GOOD.replace("flag = False", "flag = False\nload_only = False")
+    loads += "\n# %%\nimport os\nprint(load_only, os.environ['OMP_NUM_THREADS'])\n"
+    source(loads, "01_thing")
+    source(loads.replace("count = 3", "count = 7"), "02_other")
+    target, lines = tmp_path / "book" / "smoke", []
+    pages = notebooks.run((), {"load_only": True}, target, lines.append)
+    assert [page.name for page in pages] == ["01_thing.ipynb", "02_other.ipynb"]
+    assert sorted(lines) == ["[1/2] 01_thing: done", "[2/2] 02_other: done"]
+    for page, count in zip(pages, (4, 8), strict=True):
+        printed = [o.text for cell in nbformat.read(page, 4).cells
+                   for o in cell.get("outputs", []) if "text" in o]  # fmt: skip
+        assert printed == [f"smoke 0.1 {count} False\n", "True 1\n"]
+    notebooks.run((), {"load_only": True}, target, lines.append)
+    assert lines[2:] == ["[1/2] 01_thing: up to date", "[2/2] 02_other: up to date"]
+
+
+def test_one_of_several_that_fails_is_an_error(source, tmp_path, monkeypatch):
+    for name in ("01_thing", "02_other", "03_third"):
+        source(GOOD.replace("flag = False", "flag = False\nload_only = False"), name)
+
+    def execute(path, chosen, page, failed):
+        if path.stem == "02_other":
+            raise NotebookError(f"{path} failed in cell 3: the lamp is out")
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text("made")
+
+    monkeypatch.setattr(notebooks, "execute", execute)
+    monkeypatch.setattr(notebooks.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(
+        notebooks, "ProcessPoolExecutor", lambda count, *rest, **named: ThreadPoolExecutor(count)
+    )
+    target = tmp_path / "book" / "smoke"
+    with pytest.raises(NotebookError, match="02_other.py failed in cell 3: the lamp is out"):
+        notebooks.run((), {"load_only": True}, target, print)
+    assert not (target / "02_other.ipynb").exists()
+    assert not (target / "stamps.json").exists()  # none is said to be up to date
+
+
+@pytest.mark.parametrize("given", [{}, {"load_only": False}])
+def test_what_computes_has_the_machine_to_itself(given, source, tmp_path, monkeypatch):
+    for name in ("01_thing", "02_other"):
+        source(GOOD.replace("flag = False", "flag = False\nload_only = False"), name)
+    monkeypatch.setattr(notebooks, "ProcessPoolExecutor", None)
+    made = []
+
+    def execute(path, chosen, page, failed):
+        made.append((path.stem, chosen))
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text("made")
+
+    monkeypatch.setattr(notebooks, "execute", execute)
+    lines = []
+    notebooks.run((), given, tmp_path / "book", lines.append)
+    assert made == [("01_thing", given), ("02_other", given)]
+    assert lines == ["[1/2] 01_thing: running", "[2/2] 02_other: running"]
+
+
+def test_a_parameter_goes_to_the_notebooks_that_have_it(source, tmp_path, monkeypatch):
+    source(GOOD, "01_thing")
+    source(GOOD.replace("rate = 0.1  # a comment\n", "").replace("{rate} ", ""), "02_other")
+    given = {}
+
+    def execute(path, chosen, page, failed):
+        given[path.stem] = chosen
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text("made")
+
+    monkeypatch.setattr(notebooks, "execute", execute)
+    notebooks.run((), {"rate": 0.5, "count": 1}, tmp_path / "book", print)
+    assert given == {"01_thing": {"rate": 0.5, "count": 1}, "02_other": {"count": 1}}
 
 
 def test_nothing_runs_when_a_name_is_wrong_for_all(source, tmp_path):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -134,6 +135,36 @@ def test_an_incomplete_record_is_not_written(store):
     assert not store.path("records").exists()
 
 
+# --- scores ---
+
+
+def test_scores_stand_beside_their_record_and_come_back(store):
+    arrays = {"conv1.logit": np.arange(6, dtype=np.float32).reshape(2, 3),
+              "truth.positive": np.array([True, False, True])}  # fmt: skip
+    store.write_scores("a" * 16, arrays)
+    found = store.read_scores("a" * 16)
+    assert set(found) == set(arrays)
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(found[name], values)
+        assert found[name].dtype == values.dtype
+    assert store.all() == []  # they are no record
+    assert [path.name for path in store.path("scores").iterdir()] == [f"{'a' * 16}.npz"]
+
+
+def test_missing_scores_are_named_with_the_record_to_delete(store):
+    record = store.path("records", f"{'a' * 16}.json")
+    with pytest.raises(RecordMissing, match=f"no scores .*{'a' * 16}.npz: delete {record} and"):
+        store.read_scores("a" * 16)
+
+
+def test_full_disk_keeps_the_last_scores(store, full_disk):
+    store.write_scores("a" * 16, {"x": np.zeros(3)})
+    noise = np.random.default_rng(0).random(10_000)
+    with full_disk(5000), pytest.raises(OSError, match="could not write .*free some space"):
+        store.write_scores("a" * 16, {"x": noise})
+    assert store.read_scores("a" * 16)["x"].tolist() == [0, 0, 0]
+
+
 # --- as a frame ---
 
 
@@ -150,6 +181,22 @@ def test_load_gives_a_row_a_metric(store):
     assert frame[frame["metric"] == "srcc"][["low", "high"]].isna().all(axis=None)
     assert all(frame[name].dtype == "float64" for name in ("value", "low", "high", "minutes"))
     assert frame.equals(records.load(str(store.root)))
+
+
+def test_load_tells_levels_p_values_and_solvers(store):
+    curve = [{"dataset": "OASIS", "layer": "conv3", "metric": "accuracy", "level": level,
+              "value": 0.5 + level, "n": 900} for level in (0.5, 0.05)]  # fmt: skip
+    store.write(record("a" * 16, metrics=curve, experiment="low_data"))
+    compared = METRICS[0] | {"value": 0.01, "low": -0.01, "high": 0.03, "p": 0.25}
+    store.write(record("b" * 16, metrics=[compared], experiment="comparison"))
+    store.write(record("c" * 16, config={"probe": {"solver": "sgd"}}))
+    frame = records.load(store.root).set_index("run_id")
+    assert list(frame.loc["a" * 16].level) == [0.05, 0.5]  # sorted
+    assert list(frame.loc["a" * 16].value) == pytest.approx([0.55, 1.0])
+    assert frame.loc["b" * 16].p == 0.25
+    assert frame.loc["a" * 16].p.isna().all() and frame.loc["c" * 16].level.isna().all()
+    assert frame.level.dtype == frame.p.dtype == "float64"
+    assert set(frame.loc["c" * 16].solver) == {"sgd"} and set(frame.loc["a" * 16].solver) == {""}
 
 
 def test_load_of_an_empty_store_has_the_columns(store):

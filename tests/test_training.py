@@ -1,6 +1,7 @@
 """The pretraining loop: it learns, resumes exactly, and loses nothing that was computed."""
 
 import dataclasses
+import json
 import math
 from contextlib import ExitStack
 
@@ -9,7 +10,8 @@ import torch
 
 from aesthlib import models, records, training
 from aesthlib.pretext.degradation import Degradation
-from aesthlib.training import PretrainConfig, load_backbone, pretrain
+from aesthlib.pretext.labels import Labels
+from aesthlib.training import PretrainConfig, evaluate, load_backbone, load_model, pretrain
 
 FEW = Degradation.Options(
     operations=("rotation", "exposure"), operations_per_patch=1, entropy_from_epoch=1,
@@ -154,6 +156,148 @@ def test_progress_goes_to_standard_error(photographs, tmp_path, capsys, monkeypa
     assert shown.out == ""
     for word in ("degradation seed 0", "epoch 1/1", "loss", "accuracy", "images/s", "4/4"):
         assert word in shown.err
+
+
+# --- where it starts, and labels ---
+
+
+def weights_of(folder):
+    tensors, header = records.load_checkpoint(folder)
+    return {k: v for k, v in tensors.items() if k.startswith("model.")}, header
+
+
+def test_starts_from_the_weights_it_is_given(photographs, tmp_path):
+    initial = models.build("alexnet", seed=7)
+    given = {name: tensor.clone() for name, tensor in initial.state_dict().items()}
+    still = tiny(epochs=1, learning_rate=1e-12)
+    pretrain(still, photographs, tmp_path / "given", "cpu", initial, "7" * 64)
+    found, header = weights_of(tmp_path / "given")
+    assert header["initial"] == "7" * 64
+    fresh = models.build("alexnet", seed=still.seed)
+    for (name, parameter), other in zip(
+        initial.named_parameters(), fresh.parameters(), strict=True
+    ):
+        torch.testing.assert_close(
+            found[f"model.backbone.{name}"], parameter.detach(), atol=1e-6, rtol=0
+        )
+        assert parameter.ndim < 2 or not torch.allclose(parameter, other)
+    # the head is the run's own, and what was given stays as it was
+    pretrain(still, photographs, tmp_path / "fresh", "cpu")
+    own, header = weights_of(tmp_path / "fresh")
+    assert header["initial"] == ""
+    torch.testing.assert_close(
+        own["model.task.head.weight"], found["model.task.head.weight"], atol=1e-6, rtol=0
+    )
+    assert all(torch.equal(given[name], tensor) for name, tensor in initial.state_dict().items())
+
+
+def test_other_initial_weights_are_another_run(photographs, tmp_path):
+    config, initial = tiny(epochs=1), models.build("alexnet", seed=7)
+    first = pretrain(config, photographs, tmp_path, "cpu", initial, "7" * 64)
+    assert pretrain(config, photographs, tmp_path, "cpu", initial, "7" * 64) == first
+    for other in ("8" * 64, ""):
+        with pytest.raises(ValueError, match=r"holds the checkpoint of another run \(initial\)"):
+            pretrain(config, photographs, tmp_path, "cpu", initial if other else None, other)
+
+
+def test_labels_are_numbered_in_their_order(photographs):
+    pack = photographs.take(torch.arange(4), ("sea", "hill", "sea", "city"))
+    assert training.labels_of(pack).tolist() == [2, 1, 2, 0]
+
+
+def test_a_supervised_step_gets_the_labels_of_its_patches(packed, tmp_path, monkeypatch):
+    """Photograph k is of grey level 40 k, so a patch tells which one it is."""
+    grey = torch.arange(4, dtype=torch.uint8).mul(40).view(4, 1, 1, 1).expand(4, 3, 70, 72)
+    pack = packed(grey.contiguous()).take(torch.arange(4), ("d", "b", "c", "a"))
+    seen, step = [], Labels.step
+
+    def watched(self, backbone, patches, generator, epoch, labels):
+        seen.extend(zip((patches[:, 0, 0, 0] // 40).tolist(), labels.tolist(), strict=True))
+        return step(self, backbone, patches, generator, epoch, labels)
+
+    monkeypatch.setattr(Labels, "step", watched)
+    config = tiny(method="labels", options=Labels.Options(4), epochs=1, crops_per_photograph=2)
+    pretrain(config, pack, tmp_path, "cpu")
+    assert sorted(seen) == [(0, 3), (0, 3), (1, 1), (1, 1), (2, 2), (2, 2), (3, 0), (3, 0)]
+
+
+# --- measures on other photographs ---
+
+
+def test_evaluating_shows_every_photograph_equally_often_and_learns_nothing(
+    trained, photographs, monkeypatch
+):
+    folder, _, config = trained
+    model = load_model(folder, records.load_checkpoint(folder)[1]["sha256"], "cpu")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    shown, crop = [], type(photographs).random_crops
+
+    def random_crops(self, index, size_px, generator):
+        shown.extend(index.tolist())
+        return crop(self, index, size_px, generator)
+
+    monkeypatch.setattr(type(photographs), "random_crops", random_crops)
+    found = evaluate(model, photographs, config.size_px, "cpu", crops=3, batch_size=4)
+    assert sorted(shown) == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert {"loss", "accuracy", "cross_entropy"} <= set(found)
+    assert all(math.isfinite(value) for value in found.values())
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    monkeypatch.undo()
+    assert evaluate(model, photographs, config.size_px, "cpu", crops=3, batch_size=4) == found
+    other = evaluate(model, photographs, config.size_px, "cpu", crops=3, batch_size=4, seed=1)
+    assert other != found
+
+
+def test_evaluating_is_the_mean_over_its_batches(trained, photographs):
+    folder, _, config = trained
+    model = load_model(folder, records.load_checkpoint(folder)[1]["sha256"], "cpu")
+    found = evaluate(model, photographs, config.size_px, "cpu", crops=2, batch_size=4, seed=5)
+    generator = torch.Generator().manual_seed(5)
+    order = torch.randperm(8, generator=generator) % 4
+    right = []
+    for index in (order[:4], order[4:]):
+        patches = photographs.random_crops(index, config.size_px, generator)
+        with torch.no_grad():
+            _, measures = model["task"].step(model["backbone"], patches, generator, 10**6)
+        right.append(measures.sums["accuracy"])
+    total = sum(float(correct) for correct, _ in right) / sum(count for _, count in right)
+    assert found["accuracy"] == pytest.approx(total)
+
+
+def test_a_whole_model_is_loaded_frozen(trained, speckled):
+    folder, _, config = trained
+    tensors, header = records.load_checkpoint(folder)
+    model = load_model(folder, header["sha256"], "cpu")
+    assert not model.training and not any(p.requires_grad for p in model.parameters())
+    assert model["task"].options == config.options
+    state = model.state_dict()
+    assert {f"model.{name}" for name in state} == {n for n in tensors if n.startswith("model.")}
+    assert all(torch.equal(tensor, tensors[f"model.{name}"]) for name, tensor in state.items())
+    assert model["task"].logits(model["backbone"](speckled(2, 67, 67))).shape == (2, 22)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [TINY, PretrainConfig(), PretrainConfig(method="labels", options=Labels.Options(3)),
+     PretrainConfig(method="jigsaw", backbone="resnet18", seed=4)],
+    ids=lambda config: f"{config.method} {config.backbone}",
+)  # fmt: skip
+def test_a_config_comes_back_from_its_record(config):
+    settings = json.loads(json.dumps(records.resolved(config)))
+    assert training.config_of({"config": settings}) == config
+    more = settings | {"row": "another", "benchmark": "ava", "folds": 5}
+    assert training.config_of({"config": more}) == config
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"probe": {}}, records.resolved(TINY) | {"options": {"speed": 3}},
+     {k: v for k, v in records.resolved(TINY).items() if k != "epochs"}],
+    ids=["none", "of a probe", "unknown option", "one missing"],
+)  # fmt: skip
+def test_settings_of_something_else_are_refused(settings):
+    with pytest.raises(ValueError, match="not the settings of a training"):
+        training.config_of({"config": settings})
 
 
 # --- resuming ---
