@@ -176,7 +176,7 @@ SELF_SUPERVISED = ("random", "context", "jigsaw", "colorization", "split_brain",
                    "rotation", "degradation")  # fmt: skip
 
 _SMOKE = PretrainConfig(
-    size_px=80, shorter_edge_px=128, epochs=6, drop_every_epochs=3, crops_per_photograph=16,
+    size_px=80, shorter_edge_px=128, epochs=6, drop_every_epochs=3, crops_per_photograph=12,
     batch_size=16,
 )  # fmt: skip
 _SMALLEST = replace(_SMOKE, size_px=67, epochs=3, drop_every_epochs=2, crops_per_photograph=2)
@@ -191,7 +191,7 @@ SCALES = {
             "labels": {"classes": 3}, "jigsaw": {"permutations": 4, "puzzles_per_patch": 4},
         },
         labelled={"labels": "embedded"},
-        probe=ProbeConfig(repeats=2, folds=3, inner_folds=2),
+        probe=ProbeConfig(repeats=1, folds=3, inner_folds=2, penalties=(1e-3, 1e-2, 0.1, 1.0)),
         fractions=(0.1, 0.5), subsets=2, scratch=("unseen",),
         unseen_pairs=10,
         adapt=labels_config(_SMALLEST, learning_rate=0.01, epochs=2, crops_per_photograph=1),
