@@ -83,4 +83,4 @@ def complete(folder: Path) -> bool:
 
 def load(folder: Path, layer: str) -> Tensor:
     """Features of a layer, float32 (N, values). Raises FileNotFoundError if they are not there."""
-    return torch.from_numpy(np.load(Path(folder) / f"{layer}.npy").astype(np.float32))
+    return torch.from_numpy(np.load(Path(folder) / f"{layer}.npy")).float()

