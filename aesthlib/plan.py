@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from . import pretext, training
+from . import features, pretext, training
 from .models.backbones import PROBE_VALUES
 from .runs import Job
 from .training import PretrainConfig
@@ -127,7 +127,9 @@ def estimate(pages: dict[str, list[Job]], device: str, say=lambda text: None) ->
             if work.patches or work.forward:
                 rate = rates(work.config)
                 seconds += work.patches * rate.step + work.forward * rate.forward
-                memory = max(memory, rate.kept * work.config.batch_size if work.patches else 0)
+                # a forward pass keeps less, so this is its upper bound
+                together = work.config.batch_size if work.patches else features.BATCH
+                memory = max(memory, rate.kept * together)
             values = min(work.entries, PROBE_VALUES)
             seconds += ITERATIONS * 4 * work.entries * values * work.columns / speed
             memory = max(memory, COPIES * 4 * work.entries * PROBE_VALUES)
