@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from aesthlib import cli, files, plan, study
+from aesthlib import cli, features, files, plan, study
 from aesthlib.plan import Estimate, Rates
 from aesthlib.runs import Job, Work
 from aesthlib.study import PAGES, SCALES, Study
@@ -37,7 +37,9 @@ def job(work, done=False):
 
 def test_seconds_are_rates_times_counts(measured):
     found = cost(job(Work(TINY, patches=100)), job(Work(TINY, forward=50)))
-    assert found == Estimate(2, 2, pytest.approx(105), TINY.batch_size * 2**20, 0)
+    together = max(TINY.batch_size, features.BATCH)  # a forward pass's bound is the larger here
+    assert found == Estimate(2, 2, pytest.approx(105), together * 2**20, 0)
+    assert cost(job(Work(TINY, patches=100))).memory == TINY.batch_size * 2**20
     assert len(measured) == 1  # the same network, task and size
 
 
@@ -48,11 +50,11 @@ def test_done_runs_count_nothing(measured):
 
 
 def test_probes_cost_memory_disk_and_time(measured):
-    small = cost(job(Work(TINY, forward=1000, entries=1000, columns=10)))
-    large = cost(job(Work(TINY, forward=2000, entries=2000, columns=10)))
-    twice = cost(job(Work(TINY, forward=1000, entries=1000, columns=20)))
-    assert small.disk == 1000 * 5 * 9600 * 2  # float16 features of five layers
-    assert small.memory == 3 * 1000 * 9600 * 4
+    small = cost(job(Work(TINY, forward=5000, entries=5000, columns=10)))
+    large = cost(job(Work(TINY, forward=10_000, entries=10_000, columns=10)))
+    twice = cost(job(Work(TINY, forward=5000, entries=5000, columns=20)))
+    assert small.disk == 5000 * 5 * 9600 * 2  # float16 features of five layers
+    assert small.memory == 3 * 5000 * 9600 * 4
     assert (large.disk, large.memory) == (2 * small.disk, 2 * small.memory)
     assert small.seconds < twice.seconds < large.seconds  # a fit grows faster than its entries
     assert twice.disk == small.disk
@@ -168,7 +170,9 @@ def test_photographs_count_as_published_or_as_found(measured, tmp_path):
     assert patches["random"] == 1_281_167  # one pass, nothing is trained
     smoke = Study("smoke", tmp_path, device="cpu").plan()["02_pretraining"]
     patches = {job.method: job.work.patches for job in smoke if job.experiment == "pretrain"}
-    assert patches["degradation"] == 6 * 16 * patches["random"] > 0
+    config = SCALES["smoke"].pretrain
+    crops = config.epochs * config.crops_per_photograph
+    assert patches["degradation"] == crops * patches["random"] > 0
 
 
 def test_table_gives_every_page_its_command_and_a_total():
