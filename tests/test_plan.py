@@ -39,8 +39,8 @@ def test_seconds_are_rates_times_counts(measured):
     found = cost(job(Work(TINY, patches=100)), job(Work(TINY, forward=50)))
     together = max(TINY.batch_size, features.BATCH)  # a forward pass's bound is the larger here
     assert found == Estimate(2, 2, pytest.approx(105), together * 2**20, 0)
-    assert cost(job(Work(TINY, patches=100))).memory == TINY.batch_size * 2**20
     assert len(measured) == 1  # the same network, task and size
+    assert cost(job(Work(TINY, patches=100))).memory == TINY.batch_size * 2**20
 
 
 def test_done_runs_count_nothing(measured):
