@@ -93,11 +93,8 @@ class Counting(Task):
 
     def __init__(self, backbone: nn.Module, options: Options, seed: int):
         super().__init__(backbone, options, seed)
-        features = backbone.channels[LAYERS[-1]]
         self.head = nn.Sequential(
-            models.linear(features, options.counts, seed),
-            nn.BatchNorm1d(options.counts),
-            nn.ReLU(inplace=True),
+            *models.hidden(backbone.channels[LAYERS[-1]], options.counts, seed),
             models.linear(options.counts, options.counts, seed + 1),
             nn.ReLU(inplace=True),
         )

@@ -116,10 +116,11 @@ class Siamese(nn.Module):
     def __init__(self, channels: int, together: int, classes: int, seed: int):
         super().__init__()
         self.each = nn.Sequential(
-            nn.AdaptiveAvgPool2d(GRID), nn.Flatten(), *_hidden(channels * GRID**2, EACH, seed)
+            nn.AdaptiveAvgPool2d(GRID), nn.Flatten(), *models.hidden(channels * GRID**2, EACH, seed)
         )
         self.joined = nn.Sequential(
-            *_hidden(together * EACH, JOINED, seed + 1), models.linear(JOINED, classes, seed + 2)
+            *models.hidden(together * EACH, JOINED, seed + 1),
+            models.linear(JOINED, classes, seed + 2),
         )
 
     def forward(self, maps: Tensor, order: Tensor) -> Tensor:
@@ -135,9 +136,3 @@ class Siamese(nn.Module):
         values = self.each(maps).unflatten(0, (len(order), -1))  # (N, T, E)
         patch = torch.arange(len(order), device=order.device)[:, None, None]
         return self.joined(values[patch, order].flatten(2).flatten(0, 1)).float()
-
-
-def _hidden(features: int, outputs: int, seed: int) -> list[nn.Module]:
-    return [
-        models.linear(features, outputs, seed), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True),
-    ]  # fmt: skip
