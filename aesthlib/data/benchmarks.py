@@ -65,6 +65,7 @@ class Benchmark:
             and cross-validation is used.
         counts: what reading found, by the words of `PUBLISHED`.
         extra: image files beside the photographs that no label names.
+        kinds: what each entry shows, in the owner's words; None where they do not say.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Benchmark:
     splits: tuple[str, ...] | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     extra: tuple[str, ...] = ()
+    kinds: tuple[str, ...] | None = None
 
 
 def read_ava(folder: Path) -> Benchmark:
@@ -267,13 +269,13 @@ def read_rated_folder(folder: Path, benchmark: str) -> Benchmark:
         FileNotFoundError: no ratings.csv.
         ValueError: a malformed, doubled or out-of-range line; names file and line.
     """
-    name, mean_column, group_column = RATED_FOLDERS[benchmark]
+    name, mean_column, kind_column = RATED_FOLDERS[benchmark]
     folder = Path(folder)
     path = folder / "ratings.csv"
-    means, lines = {}, {}
+    means, kinds, lines = {}, [], {}
     with io.StringIO(_text(path, name), newline="") as file:
         reader = csv.DictReader(file)
-        missing = {"file", group_column, mean_column} - set(reader.fieldnames or ())
+        missing = {"file", kind_column, mean_column} - set(reader.fieldnames or ())
         if missing:
             raise ValueError(f"{path}, line 1: missing columns {', '.join(sorted(missing))}")
         for row in reader:
@@ -285,13 +287,14 @@ def read_rated_folder(folder: Path, benchmark: str) -> Benchmark:
                 raise ValueError(f"{path}, line {line}: {entry} stands on line {lines[entry]} too")
             lines[entry] = line
             means[entry] = _number(path, line, mean_column, row[mean_column], 1, 7)
+            kinds.append(row[kind_column] or "")
     if not means:
         raise ValueError(f"{path}: no ratings below the header")
     mos = np.array(list(means.values()))
     median = float(np.median(mos))
     return _benchmark(
         name, list(means), [folder / "images"], mos, mos >= median,
-        f"mean rating at or above the median {median:g}", None, {"rows": len(means)},
+        f"mean rating at or above the median {median:g}", None, {"rows": len(means)}, tuple(kinds),
     )  # fmt: skip
 
 
@@ -312,6 +315,7 @@ def _benchmark(
     threshold: str,
     splits: tuple[str, ...] | None,
     counts: Mapping[str, int],
+    kinds: tuple[str, ...] | None = None,
 ) -> Benchmark:
     """A rated benchmark whose photographs lie in one of some folders; says what is missing."""
     found = {}
@@ -330,7 +334,7 @@ def _benchmark(
     there = len(found) - len(extra)
     return Benchmark(
         name, sources, mos, positive, threshold, splits=splits,
-        counts={**counts, "photographs": there}, extra=extra,
+        counts={**counts, "photographs": there}, extra=extra, kinds=kinds,
     )  # fmt: skip
 
 

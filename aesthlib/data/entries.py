@@ -69,6 +69,7 @@ def rated(benchmark: Benchmark, pack: Pack, size_px: int) -> Entries:
         mos=None if benchmark.mos is None else benchmark.mos[kept],
         groups=None if benchmark.groups is None else benchmark.groups[kept],
         test=test,
+        kinds=None if benchmark.kinds is None else np.array(benchmark.kinds)[kept],
     )
 
 
