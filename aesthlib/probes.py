@@ -376,8 +376,9 @@ def _fit(
     config: ProbeConfig,
     seed: int,
     directions,
-) -> Tensor:
-    """Solutions (T, S, d + 1), the penalty of each training set chosen inside it.
+) -> tuple[Tensor, Tensor]:
+    """Solutions (T, S, d + 1), the penalty of each training set chosen inside it; and (T, S) the
+    losses, summed over the training set, of the chosen penalty on the inner folds left out.
 
     Args:
         inputs: (n, d), scaled.
@@ -411,10 +412,11 @@ def _fit(
     start = beta.view(*shape, -1).mean(2)[
         torch.arange(len(targets))[:, None], torch.arange(sets), best
     ]
-    return minimize(
+    solved = minimize(
         inputs, truth.repeat_interleave(sets, 0), kept.double().repeat(len(targets), 1),
         penalties[best].flatten(), sets, directions, start.flatten(0, 1),
-    ).view(len(targets), sets, -1)  # fmt: skip
+    )  # fmt: skip
+    return solved.view(len(targets), sets, -1), error.gather(-1, best[..., None])[..., 0]
 
 
 def _scaled(features: Tensor) -> Tensor:
@@ -430,28 +432,31 @@ def _directions(inputs: Tensor) -> tuple[Tensor, Tensor] | None:
 
 def _exact(
     features: Tensor, targets: list[Tensor], positive: np.ndarray, groups, test, config: ProbeConfig
-) -> np.ndarray:
-    """Scores (targets, R, judged) of the converged solutions."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (targets, R, judged) of the converged solutions, and what the training entries say of
+    them: losses (targets, R, S) of `_fit`, R repeats of S training sets."""
     inputs = _scaled(features)
     directions = _directions(inputs)
     if test is not None:
         kept = np.flatnonzero(~test)
-        beta = _fit(
+        beta, error = _fit(
             inputs[kept], [target[kept] for target in targets], positive[kept],
             None if groups is None else groups[kept], np.ones((1, len(kept)), bool), config,
             config.seed, directions,
         )  # fmt: skip
-        return _outputs(inputs, beta[:, 0])[:, None].numpy()[..., test]
+        return _outputs(inputs, beta[:, 0])[:, None].numpy()[..., test], error[:, None].numpy()
     result = np.empty((len(targets), config.repeats, len(positive)))
+    errors = np.empty((len(targets), config.repeats, config.folds))
     for repeat in range(config.repeats):
         fold_of = splits(positive, config.folds, config.seed + repeat, groups)
         training = fold_of != np.arange(config.folds)[:, None]
-        beta = _fit(
+        beta, error = _fit(
             inputs, targets, positive, groups, training, config, config.seed + repeat, directions
         )
         output = torch.stack([_outputs(inputs, of) for of in beta]).numpy()  # (T, S, N)
         result[:, repeat] = output[:, fold_of, np.arange(len(positive))]
-    return result
+        errors[:, repeat] = error.numpy()
+    return result, errors
 
 
 def _descended(
@@ -570,24 +575,90 @@ def probe(
         ValueError: lengths differ, features are not finite, or there are too few entries.
     """
     _check(features, positive, mos=mos, groups=groups, test=test)
+    if test is not None:
+        _fixed(np.asarray(positive, bool), test)
+    if config.solver != "exact":
+        scores = {"logit": _sgd(features, np.asarray(positive, bool), groups, test, config)}
+    else:
+        scores, _ = _converged(features, positive, mos, config, groups, test)
+    return _scored(scores, positive, mos, config, groups, test)
+
+
+def select(
+    candidates: Iterable[Tensor],
+    positive: np.ndarray,
+    mos: np.ndarray,
+    config: ProbeConfig,
+    groups: np.ndarray | None = None,
+    test: np.ndarray | None = None,
+) -> tuple[Scored, dict[str, np.ndarray]]:
+    """Judge a choice among features that each training set makes for itself.
+
+    Every candidate is fitted by the exact solver; in each training set the one with the smallest
+    loss on its inner folds scores the test entries, for the classes and the ratings each by its own
+    loss. So the test entries take no part in the choice.
+
+    Args:
+        candidates: features, float (N, D) each, D as it may be; gone through once.
+        mos: float64 (N,) mean ratings.
+        positive, config, groups, test: as in `probe`.
+
+    Returns:
+        What `probe` returns, and by kind of score the number of the chosen candidate, int64 (R, S),
+        R repeats of S training sets.
+
+    Raises:
+        ValueError: as `probe`, or there is no candidate.
+    """
+    scores, least, chosen = {}, {}, {}
+    for number, values in enumerate(candidates):
+        _check(values, positive, mos=mos, groups=groups, test=test)
+        found, errors = _converged(values, positive, mos, config, groups, test)
+        for kind, theirs in found.items():
+            if number == 0:
+                scores[kind], least[kind] = theirs, errors[kind]
+                chosen[kind] = np.zeros(errors[kind].shape, int)
+                continue
+            better = errors[kind] < least[kind]  # (R, S)
+            chosen[kind][better] = number
+            least[kind] = np.minimum(least[kind], errors[kind])
+            of_entry = better if test is not None else np.stack([
+                row[splits(positive, config.folds, config.seed + repeat, groups)]
+                for repeat, row in enumerate(better)
+            ])  # fmt: skip
+            scores[kind] = np.where(of_entry, theirs, scores[kind])
+    if not scores:
+        raise ValueError("candidates: there is none to choose from")
+    return _scored(scores, positive, mos, config, groups, test), chosen
+
+
+def _converged(
+    features: Tensor, positive, mos, config: ProbeConfig, groups, test
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Scores (R, judged) of the exact solver by kind, ratings in their unit, and the losses."""
+    positive = np.asarray(positive, bool)
+    binary = torch.from_numpy(positive).double()
+    if mos is None:
+        result, errors = _exact(features, [binary], positive, groups, test, config)
+        return {"logit": result[0]}, {"logit": errors[0]}
+    mos = np.asarray(mos, np.float64)
+    # the tolerance is meant for ratings of variance 1; solutions scale with them
+    known = mos if test is None else mos[~_fixed(positive, test)]
+    center, unit = known.mean(), known.std() or 1.0
+    targets = [binary, torch.from_numpy((mos - center) / unit)]
+    (logit, rating), errors = _exact(features, targets, positive, groups, test, config)
+    scores = {"logit": logit, "rating": rating * unit + center}
+    return scores, dict(zip(scores, errors, strict=True))
+
+
+def _scored(scores: dict[str, np.ndarray], positive, mos, config, groups, test) -> Scored:
+    """Metrics of scores, with their intervals."""
     positive = np.asarray(positive, bool)
     judged = slice(None) if test is None else _fixed(positive, test)
-    binary, center, unit = torch.from_numpy(positive).double(), 0.0, 1.0
-    if config.solver != "exact":
-        scores = {"logit": _sgd(features, positive, groups, test, config)}
-    elif mos is None:
-        scores = {"logit": _exact(features, [binary], positive, groups, test, config)[0]}
-    else:
-        mos = np.asarray(mos, np.float64)
-        # the tolerance is meant for ratings of variance 1; solutions scale with them
-        known = mos if test is None else mos[~judged]
-        center, unit = known.mean(), known.std() or 1.0
-        targets = [binary, torch.from_numpy((mos - center) / unit)]
-        logit, rating = _exact(features, targets, positive, groups, test, config)
-        scores = {"logit": logit, "rating": rating * unit + center}
     scores = {kind: values.astype(np.float32) for kind, values in scores.items()}
     asked = [("accuracy", metrics.accuracy, positive, "logit")]
     if "rating" in scores:
+        mos = np.asarray(mos, np.float64)
         asked += [("srcc", metrics.srcc, mos, "rating"), ("plcc", metrics.plcc, mos, "rating")]
     rows = []
     for name, metric, truth, kind in asked:
@@ -642,7 +713,7 @@ def low_data(
             pairs = subset_splits(positive, fraction, subset, config, groups, test)
             for train, judged in pairs:
                 rows = torch.from_numpy(train)
-                beta = _fit(
+                beta, _ = _fit(
                     inputs[rows], [binary[rows]], positive[train],
                     None if groups is None else groups[train], np.ones((1, len(train)), bool),
                     config, config.seed + subset, directions,
