@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from . import files, models, pretext, progress, records, settings
+from . import energy, files, models, pretext, progress, records, settings
 from .data.photographs import Pack
 
 REPORT_SECONDS = 2.0  # between updates of the progress line; each waits for the device
@@ -63,10 +63,12 @@ class PretrainConfig:
                 f"backbone must be one of {', '.join(models.BACKBONES)}, got {self.backbone!r}"
             )
         smallest = models.SMALLEST_PX[self.backbone]
-        if not smallest <= self.size_px <= self.shorter_edge_px:
+        largest = self.shorter_edge_px - task.margin_px
+        if not smallest <= self.size_px <= largest:
+            less = f" - {task.margin_px}" if task.margin_px else ""
             raise ValueError(
-                f"size_px must lie in [{smallest}, shorter_edge_px = "
-                f"{self.shorter_edge_px}] for {self.backbone}, got {self.size_px}"
+                f"size_px must lie in [{smallest}, shorter_edge_px{less} = {largest}] for "
+                f"{self.backbone}, got {self.size_px}"
             )
         settings.hold(self, {
             "epochs": 1, "crops_per_photograph": 1, "drop_every_epochs": 1, "batch_size": 2,
@@ -190,6 +192,7 @@ def pretrain(
     classes = _classes(photographs, config) if task.supervised else None
     history, sha256 = _resume(folder, identity, model, optimizer)
 
+    side = config.size_px + task.margin_px
     count = len(photographs) * config.crops_per_photograph
     if count < 2:
         raise ValueError(
@@ -203,6 +206,7 @@ def pretrain(
     )  # fmt: skip
     for epoch in range(len(history), epochs):
         started = reported = time.perf_counter()
+        joules = energy.joules(device)
         generator = epoch_generator(config.seed, epoch)
         order = torch.randperm(count, generator=generator) % len(photographs)
         for group in optimizer.param_groups:
@@ -211,7 +215,7 @@ def pretrain(
         sums, images = {}, 0
         for step in range(steps):
             index = order[step * batch : (step + 1) * batch]
-            patches = photographs.random_crops(index, config.size_px, generator).to(device)
+            patches = photographs.random_crops(index, side, generator).to(device)
             labels = () if classes is None else (classes[index].to(device),)
             with torch.autocast(torch.device(device).type, torch.bfloat16, precision == "bf16"):
                 loss, measures = task.step(backbone, patches, generator, epoch, *labels)
@@ -249,6 +253,8 @@ def pretrain(
                 "code_sha256": records.CODE_SHA256,
             }
         )
+        if joules is not None and (now := energy.joules(device)) is not None and now > joules:
+            history[-1]["joules"] = round(now - joules, 3)  # a counter that began anew is passed by
         sha256 = _save(folder, identity, model, optimizer, history)
     line.close()
     minutes = sum(row["seconds"] for row in history) / 60
@@ -272,6 +278,7 @@ def evaluate(
         Mean loss and measures by name.
     """
     backbone, task = model["backbone"], model["task"]
+    side = size_px + task.margin_px
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(photographs) * crops, generator=generator) % len(photographs)
     classes = labels_of(photographs) if task.supervised else None
@@ -280,7 +287,7 @@ def evaluate(
         for index in order.split(batch_size):
             if len(index) < 2:
                 continue  # a task may mix photographs of a batch
-            patches = photographs.random_crops(index, size_px, generator).to(device)
+            patches = photographs.random_crops(index, side, generator).to(device)
             labels = () if classes is None else (classes[index].to(device),)
             loss, measures = task.step(backbone, patches, generator, 10**6, *labels)
             _add(sums, loss, measures)

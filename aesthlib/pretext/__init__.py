@@ -15,6 +15,7 @@ TASKS = {
     "degradation": "Degradation", "rotation": "Rotation", "context": "Context", "jigsaw": "Jigsaw",
     "colorization": "Colorization", "split_brain": "SplitBrain", "counting": "Counting",
     "random": "Random", "labels": "Labels", "published": "Published",
+    "degradation_cropped": "DegradationCropped",
 }  # fmt: skip
 
 
@@ -38,11 +39,13 @@ class Task(nn.Module):
     Attributes:
         trains: False where there is nothing to learn (random weights).
         supervised: whether `step` is also given labels, int64 (N,).
+        margin_px: that `step` takes more of a photograph than the size that the network sees.
         chance: accuracy of the best answer that does not look; None where none can be stated.
     """
 
     trains = True
     supervised = False
+    margin_px = 0
     chance: float | None = None
 
     @dataclass(frozen=True)
@@ -93,4 +96,5 @@ def task(name: str) -> type[Task]:
     """The class of a task. Raises ValueError for an unknown one; lists the known ones."""
     if name not in TASKS:
         raise ValueError(f"method must be one of {', '.join(TASKS)}, got {name!r}")
-    return getattr(import_module(f".{name}", __name__), TASKS[name])
+    room = "degradation" if name == "degradation_cropped" else name
+    return getattr(import_module(f".{room}", __name__), TASKS[name])

@@ -79,13 +79,17 @@ class Degradation(Task):
         """h of eq. 2, L2-normalized, float (N, D), from the backbone's taps."""
         return F.normalize(taps[LAYERS[-1]].mean((2, 3)).float(), dim=1)
 
+    def versions(self, photographs: Tensor, plan: ops.Plan, generator: Generator) -> Tensor:
+        """What the network sees of a batch, uint8 (N, V, 3, S, S), the original first."""
+        return ops.degrade(photographs, plan, generator, self.options.preset, self.reading)
+
     def step(
         self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
     ) -> tuple[Tensor, Measures]:
         """Loss of a batch of patches.
 
         Args:
-            photographs: uint8 (N, 3, S, S).
+            photographs: uint8 (N, 3, S + `margin_px`, S + `margin_px`).
             generator: on the CPU.
             epoch: from 0; tells what is switched on.
 
@@ -96,7 +100,7 @@ class Degradation(Task):
         plan = ops.draw(
             len(photographs), generator, options.operations, options.operations_per_patch
         )
-        versions = ops.degrade(photographs, plan, generator, options.preset, self.reading)
+        versions = self.versions(photographs, plan, generator)
         device = photographs.device
         labels = plan.labels.to(device, non_blocking=True)  # (N, V)
         ordered = plan.ordered.to(device, non_blocking=True)  # (N, K)
@@ -130,3 +134,24 @@ class Degradation(Task):
                 "entropy_weight": (entropy_weight.sum(), versions_seen),  # switched on or not
             },
         )
+
+
+class DegradationCropped(Degradation):
+    """The same, each version cut out at a random place after the operation.
+
+    So neither the frame nor the place of a grid of blocks, which start at the corner of what an
+    operation is given, tells the class.
+    """
+
+    margin_px = 12  # more than the widest block of Table 1, so that every place of its grid occurs
+
+    def versions(self, photographs: Tensor, plan: ops.Plan, generator: Generator) -> Tensor:
+        whole = super().versions(photographs, plan, generator)
+        size = whole.shape[-1] - self.margin_px
+        count = whole.shape[0] * whole.shape[1]
+        places = torch.randint(self.margin_px + 1, (count, 2), generator=generator).tolist()
+        cut = [
+            image[:, top : top + size, left : left + size]
+            for image, (top, left) in zip(whole.flatten(0, 1), places, strict=True)
+        ]
+        return torch.stack(cut).unflatten(0, whole.shape[:2])
