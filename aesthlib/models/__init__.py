@@ -8,10 +8,11 @@ from .backbones import (
     LabChannels,
     build,
     pool_for_probe,
+    training_flops,
 )
 from .heads import hidden, linear
 
 __all__ = [
     "BACKBONES", "LAYERS", "SMALLEST_PX", "Backbone", "LabChannels", "build", "hidden", "linear",
-    "pool_for_probe",
+    "pool_for_probe", "training_flops",
 ]  # fmt: skip

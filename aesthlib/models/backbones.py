@@ -202,6 +202,29 @@ def build(
     return backbone
 
 
+def training_flops(name: str, size_px: int) -> int:
+    """Floating-point operations of the convolutions for one image, forward and backward.
+
+    A multiplication and an addition count as two; the first layer passes no gradient to the image.
+    """
+    flops, first = 0, True
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        backbone = BACKBONES[name]().eval()
+        values = torch.empty(1, 3, size_px, size_px)
+
+        def count(module, inputs, output):
+            nonlocal flops, first
+            once = 2 * output.numel() * module.weight[0].numel()
+            flops, first = flops + once * (2 if first else 3), False
+
+        for module in backbone.modules():
+            if isinstance(module, nn.Conv2d):
+                module.register_forward_hook(count)
+        for stage in backbone.stages.values():
+            values = stage(values)
+    return flops
+
+
 def probe_grid(channels: int) -> int:
     """Side of the pooled map: 10, 6, 5, 5, 6 for AlexNet, so 9600 or 9216 values a layer."""
     return math.isqrt(PROBE_VALUES // channels)
