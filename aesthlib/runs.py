@@ -208,16 +208,23 @@ class Runs:
 
     # -- results
 
-    def pretrain(self, config: PretrainConfig, of: Photographs, method: str = "") -> dict:
+    def pretrain(
+        self, config: PretrainConfig, of: Photographs, method: str = "",
+        without: tuple[str, ...] = (),
+    ) -> dict:  # fmt: skip
         """The record of a pretraining run.
 
         Args:
             config: the run.
             of: photographs; of the embedded ones those of split "train".
             method: its name in records; default the task's.
+            without: names of photographs that are left out, such as near-duplicates of a
+                benchmark's.
         """
         identity, target = self.packed(of, config.shorter_edge_px)
         settings = records.resolved(config)
+        if without:
+            settings["without"] = sorted(without)
         if method and method != config.method:
             settings["row"] = method  # two rows of a table may train the same task
         count = identity["photographs"]
@@ -226,6 +233,10 @@ class Runs:
 
         def compute(run_id: str) -> dict:
             pack = photographs.load(target(), "train")
+            if without:
+                left_out = set(without)
+                kept = [row for row, name in enumerate(pack.names) if name not in left_out]
+                pack = pack.take(torch.tensor(kept))
             folder = self.store.path("checkpoints", run_id)
             outcome = training.pretrain(config, pack, folder, self.device)
             last = outcome.history[-1]
@@ -240,7 +251,7 @@ class Runs:
             }  # fmt: skip
 
         work = Work(config, patches=patches)
-        return self._recorded(
+        return self.recorded(
             "pretrain", method or config.method, settings, [identity], config.seed, compute, work
         )
 
@@ -252,7 +263,7 @@ class Runs:
         settings = {"pretrain": run["run_id"], "crops": crops}
 
         def compute(run_id: str) -> dict:
-            model = self._model(run)
+            model = self.model_of(run)
             pack = photographs.load(target(), "probe" if of.name == "embedded" else None)
             if model["task"].supervised:
                 known = set(photographs.load(self._pack_of(run)(), "train").labels)
@@ -272,24 +283,27 @@ class Runs:
             return {"metrics": rows}
 
         work = Work(trained, forward=7 * crops * identity["photographs"])
-        return self._recorded(
+        return self.recorded(
             "held_out", run["method"], settings, [identity], run["seed"], compute, work,
             run["checkpoint_sha256"],
         )  # fmt: skip
 
-    def probe(self, run: dict, asked: Asked, config: probes.ProbeConfig) -> dict:
-        """The record of probes of all five layers on a run's frozen features."""
-        settings, identity, count = self._judged(run, asked)
+    def probe(
+        self, run: dict, asked: Asked, config: probes.ProbeConfig,
+        view: features.View = features.STANDARD,
+    ) -> dict:  # fmt: skip
+        """The record of probes of every layer of a view of a run's frozen features."""
+        settings, identity, count = self.judged(run, asked, view)
         settings["probe"] = records.resolved(config)
 
         def compute(run_id: str) -> dict:
             trained = training.config_of(run)
             judged = self.entries_of(asked, trained.shorter_edge_px, trained.size_px)
-            folder = self._features(run, asked, judged)
+            folder = self.features_of(run, asked, judged, view)
             rows, scores = [], {}
-            for layer in LAYERS:
+            for layer in view.layers:
                 found = probes.probe(
-                    features.load(folder, layer), judged.positive, judged.mos, config,
+                    features.load(folder, layer, view), judged.positive, judged.mos, config,
                     judged.groups, judged.test,
                 )  # fmt: skip
                 rows += [{"dataset": asked.name, "layer": layer, **row} for row in found.rows]
@@ -306,15 +320,17 @@ class Runs:
         repeats = 1 if asked.name in FIXED_SPLIT else config.repeats
         fits = _folds(asked, config) * repeats * (config.inner_folds + 1) * len(config.penalties)
         work = Work(training.config_of(run), forward=count, entries=count, columns=10 * fits)
-        return self._recorded(
-            "probe", run["method"], settings, [identity], run["seed"], compute, work,
+        return self.recorded(
+            "probe" if view == features.STANDARD else "view", run["method"], settings, [identity],
+            run["seed"], compute, work,
             run["checkpoint_sha256"],
         )  # fmt: skip
 
     def compare(self, ours: dict, theirs: dict) -> dict:
         """The record of paired differences between two probes of the same benchmark.
 
-        Layer by layer, and for the average of the five layers on the same resamples.
+        Layer by layer, and for the average of the five layers on the same resamples. Both are of
+        the same view.
         """
         benchmark = ours["config"]["benchmark"]
         settings = {
@@ -325,12 +341,13 @@ class Runs:
         def compute(run_id: str) -> dict:
             mine, other = (self.store.read_scores(r["run_id"]) for r in (ours, theirs))
             rows, first = [], [row for row in ours["metrics"] if row["layer"] == LAYERS[0]]
+            every = dict.fromkeys(row["layer"] for row in ours["metrics"])
             for row in first:
                 accuracy = row["metric"] == "accuracy"
                 measure = getattr(metrics, row["metric"])
                 truth = mine["truth.positive" if accuracy else "truth.mos"]
                 kind = "logit" if accuracy else "rating"
-                for layer in (*LAYERS, "average"):
+                for layer in (*every, "average"):
                     layers = LAYERS if layer == "average" else (layer,)
                     scores = [
                         np.concatenate([stored[f"{name}.{kind}"] for name in layers])
@@ -345,9 +362,9 @@ class Runs:
                     rows.append(place | dict(values))
             return {"metrics": rows}
 
-        return self._recorded(
-            "comparison", theirs["method"], settings, ours["data"], ours["seed"], compute,
-            Work(PretrainConfig()),
+        return self.recorded(
+            "view_comparison" if "view" in ours["config"] else "comparison", theirs["method"],
+            settings, ours["data"], ours["seed"], compute, Work(PretrainConfig()),
         )  # fmt: skip
 
     def low_data(
@@ -355,14 +372,14 @@ class Runs:
         config: probes.ProbeConfig,
     ) -> dict:  # fmt: skip
         """The record of exact probes on a layer from a part of the labels (Fig. 5, 6)."""
-        settings, identity, count = self._judged(run, asked)
+        settings, identity, count = self.judged(run, asked)
         settings |= {"probe": records.resolved(config), "layer": layer,
                      "fractions": list(fractions), "subsets": subsets}  # fmt: skip
 
         def compute(run_id: str) -> dict:
             trained = training.config_of(run)
             judged = self.entries_of(asked, trained.shorter_edge_px, trained.size_px)
-            values = features.load(self._features(run, asked, judged), layer)
+            values = features.load(self.features_of(run, asked, judged), layer)
             found = probes.low_data(
                 values, judged.positive, config, fractions, subsets, judged.groups, judged.test
             )
@@ -372,7 +389,7 @@ class Runs:
         work = Work(
             training.config_of(run), forward=count, entries=count, columns=fits * config.folds
         )
-        return self._recorded(
+        return self.recorded(
             "low_data", run["method"], settings, [identity], run["seed"], compute, work,
             run["checkpoint_sha256"],
         )  # fmt: skip
@@ -414,7 +431,7 @@ class Runs:
 
         folds = _folds(asked, probe)
         patches = int(sum(fractions) * subsets * folds * count * config.epochs)
-        return self._recorded(
+        return self.recorded(
             "low_data", "scratch", settings, [identity], config.seed, compute,
             Work(config, patches=patches, entries=count),
         )  # fmt: skip
@@ -440,7 +457,7 @@ class Runs:
 
         def compute(run_id: str) -> dict:
             judged = self.entries_of(asked, config.shorter_edge_px, config.size_px)
-            initial = self._model(run)["backbone"] if run else None
+            initial = self.model_of(run)["backbone"] if run else None
             everything = probes.subset_splits(
                 judged.positive, 1.0, 0, probe, judged.groups, judged.test
             )
@@ -463,7 +480,7 @@ class Runs:
         folds = _folds(asked, probe)
         work = Work(config, patches=folds * count * config.epochs, entries=count)
         method = run["method"] if run else "scratch"
-        return self._recorded(
+        return self.recorded(
             "adaptation", method, settings, [identity], config.seed, compute, work
         )
 
@@ -504,7 +521,7 @@ class Runs:
             return {"metrics": rows, "tables": tables}
 
         work = Work(trained, forward=22 * _count(asked, identity) // 5)
-        return self._recorded(
+        return self.recorded(
             "confidence", adapted["method"], settings, [identity], adapted["seed"], compute,
             work, adapted["checkpoint_sha256"],
         )  # fmt: skip
@@ -517,7 +534,7 @@ class Runs:
         settings = {"pretrain": run["run_id"], "limit": limit}
 
         def compute(run_id: str) -> dict:
-            model = self._model(run)
+            model = self.model_of(run)
             patches = self.held_out_patches(of, edge, size, limit)
             found = analysis.identification(model, patches, self.device)
             far = analysis.distances(model, patches[:200], self.device)
@@ -541,7 +558,7 @@ class Runs:
             return {"metrics": rows, "tables": tables}
 
         work = Work(trained, forward=22 * min(limit, identity["photographs"]) + 60 * 200)
-        return self._recorded(
+        return self.recorded(
             "understanding", run["method"], settings, [identity], run["seed"], compute, work,
             run["checkpoint_sha256"],
         )  # fmt: skip
@@ -572,13 +589,15 @@ class Runs:
             return {"metrics": [row for row in rows if row["layer"] != ops.CLASSES[0].name]}
 
         work = Work(PretrainConfig(size_px=size_px, shorter_edge_px=shorter_edge_px))
-        return self._recorded(
+        return self.recorded(
             "identifiability", "degradation", settings, [identity], 0, compute, work
         )
 
     # -- what they share
 
-    def _judged(self, run: dict, asked: Asked) -> tuple[dict, dict, int]:
+    def judged(
+        self, run: dict, asked: Asked, view: features.View = features.STANDARD
+    ) -> tuple[dict, dict, int]:
         """Settings, identity of the photographs and number of entries of a benchmark for a run."""
         trained = training.config_of(run)
         identity, _ = self.packed(asked.photographs, trained.shorter_edge_px)
@@ -588,9 +607,14 @@ class Runs:
         }  # fmt: skip
         if asked.name == "unseen":
             settings |= {"unseen_pairs": asked.pairs, "unseen_photographs": asked.limit}
+        if view != features.STANDARD:
+            settings["view"] = records.resolved(view)
         return settings, identity, _count(asked, identity)
 
-    def _features(self, run: dict, asked: Asked, judged: entries.Entries) -> Path:
+    def features_of(
+        self, run: dict, asked: Asked, judged: entries.Entries,
+        view: features.View = features.STANDARD,
+    ) -> Path:  # fmt: skip
         """Folder of a run's features on a benchmark, extracted if they are not there."""
         trained = training.config_of(run)
         identity, _ = self.packed(asked.photographs, trained.shorter_edge_px)
@@ -598,14 +622,23 @@ class Runs:
             run["checkpoint_sha256"], trained.size_px, identity["sha256"], asked.name, asked.pairs,
             asked.limit,
         ]  # fmt: skip
+        if view != features.STANDARD:
+            named.append(records.resolved(view))
         folder = self.store.path("features", files.digest(named)[:16])
         if not features.complete(folder):
-            backbone = self._model(run)["backbone"]
+            backbone = self.model_of(run)["backbone"]
+            if view.statistics == "clean":
+                backbone = features.with_clean_statistics(
+                    backbone, photographs.load(self._pack_of(run)(), "train"), trained.size_px,
+                    self.device,
+                )  # fmt: skip
             label = f"features of {run['method']} on {asked.name}"
-            features.extract(backbone, len(judged), judged.batch_of, folder, self.device, label)
+            features.extract(
+                backbone, len(judged), judged.batch_of, folder, self.device, label, view.pooling
+            )
         return folder
 
-    def _model(self, run: dict):
+    def model_of(self, run: dict):
         folder = self.store.path("checkpoints", run["run_id"])
         return training.load_model(folder, run["checkpoint_sha256"], self.device)
 
@@ -617,7 +650,7 @@ class Runs:
     def _fold(self, run_id: str, fold: int) -> Path:
         return self.store.path("checkpoints", f"{run_id}-{fold}")
 
-    def _recorded(
+    def recorded(
         self, experiment: str, method: str, settings: dict, data: list[dict], seed: int,
         compute: Callable[[str], dict], work: Work, checkpoint_sha256: str | None = None,
     ) -> dict:  # fmt: skip
