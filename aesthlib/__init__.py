@@ -6,3 +6,11 @@ Importing the package is cheap; the rooms import torch when they are used.
 """
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str):
+    if name == "load_pretrained":
+        from .pretrained import load_pretrained
+
+        return load_pretrained
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
