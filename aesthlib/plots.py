@@ -161,7 +161,10 @@ def task_curves(histories: pd.DataFrame) -> Figure:
     return figure
 
 
-def probe_layers(frame: pd.DataFrame, metric: str, label: str, reference: float | None) -> Figure:
+def probe_layers(
+    frame: pd.DataFrame, metric: str, label: str, reference: float | None,
+    layers: tuple[str, ...] = LAYERS,
+) -> Figure:  # fmt: skip
     """A metric by layer and method, one panel a dataset; intervals for two methods.
 
     With many methods only the paper's and the untrained network carry their intervals.
@@ -171,6 +174,7 @@ def probe_layers(frame: pd.DataFrame, metric: str, label: str, reference: float 
         metric: in the frame.
         label: of the axis, with unit.
         reference: chance, drawn as a dotted line; None for none.
+        layers: from left to right.
     """
     chosen = frame[frame.metric == metric]
     datasets = sorted(chosen.dataset.unique())
@@ -184,8 +188,8 @@ def probe_layers(frame: pd.DataFrame, metric: str, label: str, reference: float 
             for number, method in enumerate(methods):
                 shift = (number - (len(methods) - 1) / 2) * 0.5 / len(methods)
                 runs = rows[rows.method == method]
-                mean = runs.groupby("layer")[["value", "low", "high"]].mean().reindex(LAYERS)
-                place = np.arange(len(LAYERS)) + shift
+                mean = runs.groupby("layer")[["value", "low", "high"]].mean().reindex(layers)
+                place = np.arange(len(layers)) + shift
                 colour, marker = MARKS[method]
                 main = method in ("degradation", "random")
                 axis.plot(
@@ -197,13 +201,96 @@ def probe_layers(frame: pd.DataFrame, metric: str, label: str, reference: float 
             if reference is not None:
                 axis.axhline(reference, ls=":", color="0.4")
                 axis.annotate(
-                    "chance", (len(LAYERS) - 1, reference), ha="right", va="bottom", fontsize=8
+                    "chance", (len(layers) - 1, reference), ha="right", va="bottom", fontsize=8
                 )
-            axis.set_xticks(range(len(LAYERS)), [layer.removeprefix("conv") for layer in LAYERS])
+            axis.set_xticks(range(len(layers)), [layer.removeprefix("conv") for layer in layers])
             axis.set(title=f"{dataset} (n = {int(rows.n.iloc[0])})", xlabel="convolution")
         axes[0, 0].set_ylabel(label)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, fontsize=8, ncols=4, loc="outside lower center")
+    return figure
+
+
+def headline(panels: dict[str, pd.DataFrame], layer: str) -> Figure:
+    """The result at a glance: every method on every benchmark, intervals and seeds.
+
+    Args:
+        panels: by label of the axis, rows of probes of one metric and dataset: columns method,
+            value, low, high, seed, n. The first method of `MARKS` is marked by a band.
+        layer: that the rows are of, for the title.
+    """
+    methods = [name for name in MARKS if any(name in set(f.method) for f in panels.values())]
+    last = [name for name in methods if name not in ("degradation", "random")]
+    methods = [*last[::-1], "random", "degradation"]
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            1, len(panels), figsize=(WIDTH, 1.1 + 0.33 * len(methods)), sharey=True, squeeze=False,
+            layout="constrained",
+        )  # fmt: skip
+        for axis, (label, rows) in zip(axes[0], panels.items(), strict=True):
+            for place, name in enumerate(methods):
+                runs = rows[rows.method == name]
+                colour, marker = MARKS[name]
+                axis.hlines(place, runs.low.mean(), runs.high.mean(), color=colour, lw=2.5,
+                            alpha=0.5)  # fmt: skip
+                axis.plot(runs.value, np.full(len(runs), place), "|", color=colour, ms=8)
+                axis.plot(runs.value.mean(), place, marker, color=colour, ms=6)
+            axis.axhspan(len(methods) - 1.5, len(methods) - 0.5, color="0.93", zorder=0)
+            axis.set_yticks(range(len(methods)), [TITLES[name] for name in methods])
+            axis.set_ylim(-0.6, len(methods) - 0.4)
+            axis.set_xlabel(f"{label}\nn = {int(rows.n.iloc[0])}", fontsize=9)
+            axis.grid(False, axis="y")
+        figure.suptitle(f"Linear probes on {layer}: value, its 95 % interval, and each seed",
+                        fontsize=10)  # fmt: skip
+    return figure
+
+
+def shares(table: pd.DataFrame, label: str, low: float = 0.0) -> Figure:
+    """A table of shares in [low, 1] as colours with their values in percent.
+
+    Args:
+        table: a row a line, a column a column.
+        label: of the colours.
+        low: the palest value.
+    """
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        figure, axis = plt.subplots(
+            figsize=(WIDTH, 1.4 + 0.27 * len(table)), layout="constrained"
+        )
+        picture = axis.imshow(table, cmap="cividis", vmin=low, vmax=1, aspect="auto")
+        for (row, column), value in np.ndenumerate(table.to_numpy()):
+            if value == value:
+                axis.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=8,
+                          color="white" if value < (low + 1) / 2 else "black")  # fmt: skip
+        axis.set_xticks(range(table.shape[1]), table.columns, fontsize=8, rotation=30, ha="right")
+        axis.set_yticks(range(len(table)), table.index, fontsize=8)
+        figure.colorbar(picture, ax=axis, label=label)
+    return figure
+
+
+def budget_curves(training: pd.DataFrame, probes: pd.DataFrame) -> Figure:
+    """Does more training still help: the task's accuracy, and what probes make of the features.
+
+    Args:
+        training: columns run, epoch, accuracy (a share), during each run.
+        probes: columns run, dataset, epochs, value, low, high: SRCC or accuracy by training length.
+    """
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.4), layout="constrained")
+        colours = list(COLOURS.values())
+        for number, (run, rows) in enumerate(training.groupby("run", sort=False)):
+            left.plot(rows.epoch, 100 * rows.accuracy, "o-", ms=3, label=run, lw=1,
+                      color=colours[number % len(colours)])  # fmt: skip
+        left.set(xlabel="epoch", ylabel="accuracy of the task on training crops (%)")
+        left.legend(fontsize=7)
+        for number, (dataset, rows) in enumerate(probes.groupby("dataset")):
+            rows = rows.sort_values("epochs")
+            right.errorbar(
+                rows.epochs, rows.value, [rows.value - rows.low, rows.high - rows.value],
+                marker="o", ms=4, capsize=2, lw=1, label=dataset, color=colours[number],
+            )  # fmt: skip
+        right.set(xlabel="epochs of the training", ylabel="SRCC of a probe on conv3")
+        right.legend(fontsize=7)
     return figure
 
 
