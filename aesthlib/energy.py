@@ -8,19 +8,22 @@ COUNTERS = Path("/sys/class/powercap")
 def joules(device: str, counters: Path = COUNTERS) -> float | None:
     """Energy that the processors, and a GPU in use, took since some fixed time, in joules.
 
-    The difference of two readings is what was taken between them, by all that ran. Processors are
-    read through Linux's powercap counters, which may need rights; a GPU through NVIDIA's management
-    library where its Python package is installed.
+    The difference of two readings is what was taken between them, by all that ran; a counter begins
+    anew after some hundred kilojoules, so they must lie close together. Processors, of whatever
+    maker, are read through Linux's powercap counters, which may need rights; a GPU through NVIDIA's
+    management library where its Python package is installed.
 
     Returns:
         None where a counter is missing or may not be read: a part would pass for the whole.
     """
-    total, packages = 0.0, sorted(counters.glob("*:[0-9]*"))
-    whole = [path for path in packages if path.name.count(":") == 1]  # not their parts
-    if not whole:
-        return None
     try:
-        total = sum(int((path / "energy_uj").read_text()) for path in whole) / 1e6
+        packages = [  # not their parts, nor the platform that holds them
+            path for path in sorted(counters.glob("intel-rapl:[0-9]*"))
+            if (path / "name").read_text().startswith("package")
+        ]  # fmt: skip
+        if not packages:
+            return None
+        total = sum(int((path / "energy_uj").read_text()) for path in packages) / 1e6
         if device.startswith("cuda"):
             import pynvml
             import torch

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from . import files, progress
 from .data.photographs import Pack
 from .models import LAYERS, pool_for_probe
+from .training import settle_statistics
 
 BATCH = 128
 ALL = "all"  # the five layers side by side
@@ -67,7 +68,6 @@ class View:
 STANDARD = View()
 
 
-@torch.no_grad()
 def with_clean_statistics(
     backbone: nn.Module, photographs: Pack, size_px: int, device: str
 ) -> nn.Module:
@@ -79,15 +79,14 @@ def with_clean_statistics(
         size_px: side of the crops.
     """
     changed = deepcopy(backbone)
-    for module in changed.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            module.momentum = None  # a plain average over the batches
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(len(photographs), generator=generator)[:CLEAN_PATCHES]
-    changed.train()
-    for index in order.split(BATCH):
-        changed(photographs.random_crops(index, size_px, generator).to(device))
+    batches = iter(order.split(BATCH))
+
+    def see() -> None:
+        changed(photographs.random_crops(next(batches), size_px, generator).to(device))
+
+    settle_statistics(changed, see, -(-len(order) // BATCH))
     return changed.eval()
 
 

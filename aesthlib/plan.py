@@ -52,7 +52,8 @@ def measure(config: PretrainConfig, device: str) -> Rates:
         module.to(device, memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(0)
     count = config.batch_size if cuda else CPU_PATCHES
-    shape = (count, 3, config.size_px, config.size_px)
+    side = config.size_px + task.margin_px
+    shape = (count, 3, side, side)
     patches = torch.randint(256, shape, generator=generator, dtype=torch.uint8).to(device)
     labels = ()
     if task.supervised:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import features, files, metrics, pretext, probes, records, training
+from . import features, files, metrics, ops, pretext, probes, records, training
 from .data import photographs
 from .runs import Asked, Runs, Work
 
@@ -28,7 +28,7 @@ class Scorer:
     """A linear model of ratings on the mean of every channel of the five taps.
 
     Attributes:
-        weights: float64 (1416,) for AlexNet, conv1 to conv5 side by side.
+        weights: float64 (1376,) for AlexNet, conv1 to conv5 side by side.
         intercept: in units of the rating, 1 to 7.
         rmse: root mean squared error on entries kept from the fit, same unit.
         srcc, plcc: correlations with the ratings on entries kept from the fit.
@@ -45,7 +45,7 @@ class Scorer:
     benchmark: str
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Predicted mean rating (N,) of pooled features, float (N, 1416)."""
+        """Predicted mean rating (N,) of pooled features, float (N, 1376)."""
         return values.double() @ torch.from_numpy(self.weights) + self.intercept
 
 
@@ -96,7 +96,7 @@ def scorer(name: str = DEFAULT) -> Scorer:
 
 
 def pooled(taps: dict[str, Tensor]) -> Tensor:
-    """What a scorer takes: means of the channels of all taps side by side, float (N, 1416)."""
+    """What a scorer takes: means of the channels of all taps side by side, float (N, 1376)."""
     return torch.cat([features.pool_mean(tap) for tap in taps.values()], 1)
 
 
@@ -149,10 +149,15 @@ def score_sources(
 
     Returns:
         Rows of file, score (predicted mean rating, 1 to 7) and degraded (the pretext task's
-        probability that the photograph is not as it was taken), best first; and (file, problem) of
-        what could not be read.
+        probability that one of its operations was applied, those that change no pixel left out),
+        best first; and (file, problem) of what could not be read.
     """
     trained, model, told = config(name), load_pretrained(name, device), scorer(name)
+    as_it_is = [
+        item.index for item in ops.CLASSES
+        if item.operation is None
+        or item.name == "gaussian_blur/1" and trained.options.preset == "paper"  # the identity
+    ]  # fmt: skip
     rows, problems = [], []
     for start in range(0, len(sources), BATCH):
         squares, kept = [], []
@@ -166,7 +171,7 @@ def score_sources(
             continue
         with torch.inference_mode():
             taps = model["backbone"](torch.stack(squares).to(device))
-            none = model["task"].logits(taps).softmax(1)[:, 0].tolist()
+            none = model["task"].logits(taps).softmax(1)[:, as_it_is].sum(1).tolist()
             scores = told(pooled(taps).cpu()).tolist()
         rows += [
             {"file": file, "score": value, "degraded": 1 - share}
@@ -266,4 +271,5 @@ def write(runs: Runs, run: dict, released: dict, name: str = DEFAULT) -> Path:
         "sha256": files.sha256(path), "config": run["config"], "run": run["run_id"],
         "record": released["run_id"], "scorer": released["tables"]["scorer"],
     })  # fmt: skip
+    _header.cache_clear()
     return path

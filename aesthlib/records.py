@@ -233,7 +233,8 @@ def save_checkpoint(folder: Path, tensors: dict, header: dict) -> str:
     Args:
         folder: of the run.
         tensors: by name.
-        header: JSON values: `config` and `history`, an entry an epoch; `epoch` names the file.
+        header: JSON values: `config` and `history`, an entry an epoch; `epoch`, and `settled` where
+            it is true, name the file.
 
     Returns:
         SHA-256 of the tensors' file.
@@ -242,7 +243,8 @@ def save_checkpoint(folder: Path, tensors: dict, header: dict) -> str:
 
     folder = Path(folder)
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-    target = folder / f"epoch-{header['epoch']:04d}.safetensors"
+    stage = "-settled" if header.get("settled") else ""
+    target = folder / f"epoch-{header['epoch']:04d}{stage}.safetensors"
     files.write_bytes(target, content)
     sha256 = files.sha256(target)
     files.write_json(folder / "checkpoint.json", {**header, "file": target.name, "sha256": sha256})

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -232,11 +232,7 @@ class Runs:
         patches = count * (config.crops_per_photograph * config.epochs if task.trains else 1)
 
         def compute(run_id: str) -> dict:
-            pack = photographs.load(target(), "train")
-            if without:
-                left_out = set(without)
-                kept = [row for row, name in enumerate(pack.names) if name not in left_out]
-                pack = pack.take(torch.tensor(kept))
+            pack = _without(photographs.load(target(), "train"), without)
             folder = self.store.path("checkpoints", run_id)
             outcome = training.pretrain(config, pack, folder, self.device)
             last = outcome.history[-1]
@@ -628,8 +624,9 @@ class Runs:
         if not features.complete(folder):
             backbone = self.model_of(run)["backbone"]
             if view.statistics == "clean":
+                pack = photographs.load(self._pack_of(run)(), "train")
                 backbone = features.with_clean_statistics(
-                    backbone, photographs.load(self._pack_of(run)(), "train"), trained.size_px,
+                    backbone, _without(pack, run["config"].get("without", ())), trained.size_px,
                     self.device,
                 )  # fmt: skip
             label = f"features of {run['method']} on {asked.name}"
@@ -681,6 +678,15 @@ class Runs:
         if "checkpoints" in result:
             adaptation.forget(result["checkpoints"])
         return record
+
+
+def _without(pack: photographs.Pack, names: Iterable[str]) -> photographs.Pack:
+    """A pack less the photographs of these names."""
+    left_out = set(names)
+    if not left_out:
+        return pack
+    kept = [row for row, name in enumerate(pack.names) if name not in left_out]
+    return pack.take(torch.tensor(kept))
 
 
 def _count(asked: Asked, identity: dict) -> int:

@@ -1,6 +1,7 @@
 """The pretraining loop: one for every task, CPU and CUDA alike, resumed exactly."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch import nn
 from . import energy, files, models, pretext, progress, records, settings
 from .data.photographs import Pack
 
+SETTLING_BATCHES = 64  # over which batch-norm statistics are estimated at the end
 REPORT_SECONDS = 2.0  # between updates of the progress line; each waits for the device
 
 
@@ -190,7 +192,7 @@ def pretrain(
         "initial": initial_sha256,
     }  # fmt: skip
     classes = _classes(photographs, config) if task.supervised else None
-    history, sha256 = _resume(folder, identity, model, optimizer)
+    history, sha256, settled = _resume(folder, identity, model, optimizer)
 
     side = config.size_px + task.margin_px
     count = len(photographs) * config.crops_per_photograph
@@ -206,7 +208,7 @@ def pretrain(
     )  # fmt: skip
     for epoch in range(len(history), epochs):
         started = reported = time.perf_counter()
-        joules = energy.joules(device)
+        reading, joules = energy.joules(device), 0.0
         generator = epoch_generator(config.seed, epoch)
         order = torch.randperm(count, generator=generator) % len(photographs)
         for group in optimizer.param_groups:
@@ -229,6 +231,7 @@ def pretrain(
             now = time.perf_counter()
             if now - reported > REPORT_SECONDS:
                 reported = now
+                reading, joules = _spent(reading, joules, device)
                 means = _means(sums)
                 rate = images / (now - started)
                 line.set_postfix_str(
@@ -253,12 +256,49 @@ def pretrain(
                 "code_sha256": records.CODE_SHA256,
             }
         )
-        if joules is not None and (now := energy.joules(device)) is not None and now > joules:
-            history[-1]["joules"] = round(now - joules, 3)  # a counter that began anew is passed by
+        if reading is not None:
+            history[-1]["joules"] = round(_spent(reading, joules, device)[1], 3)
         sha256 = _save(folder, identity, model, optimizer, history)
     line.close()
+    if task.trains and not settled:
+        generator = epoch_generator(config.seed, epochs)  # of an epoch that is not trained
+        few = min(SETTLING_BATCHES, epochs * steps)
+
+        def see() -> None:
+            index = torch.randint(len(photographs), (batch,), generator=generator)
+            patches = photographs.random_crops(index, side, generator).to(device)
+            labels = () if classes is None else (classes[index].to(device),)
+            task.step(backbone, patches, generator, epochs - 1, *labels)
+
+        settle_statistics(model, see, few)
+        sha256 = _save(folder, identity, model, optimizer, history, settled=True)
     minutes = sum(row["seconds"] for row in history) / 60
     return Outcome(tuple(history), sha256, precision, minutes)
+
+
+@torch.no_grad()
+def settle_statistics(model: nn.Module, see: Callable[[], None], batches: int) -> None:
+    """Replace batch norm's moving averages by plain averages over some batches, in place.
+
+    A moving average holds a few of the last batches, seen while the weights still moved: after a
+    short training with small batches it is too noisy for what the finished network computes.
+
+    Args:
+        see: passes a batch, another one each time, through the model.
+        batches: how many.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average
+    model.train()
+    for _ in range(batches):
+        see()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def evaluate(
@@ -351,6 +391,15 @@ def _classes(photographs: Pack, config: PretrainConfig) -> torch.Tensor:
     return labels_of(photographs)
 
 
+def _spent(before: float | None, joules: float, device: str) -> tuple[float | None, float]:
+    """The counters' reading now, and the joules with what was spent since the one before."""
+    if before is None:
+        return None, joules
+    now = energy.joules(device)
+    # of a counter that began anew, the seconds since the last reading are lost
+    return now, joules + max(0.0, (before if now is None else now) - before)
+
+
 def _add(sums: dict, loss: torch.Tensor, measures: pretext.Measures) -> None:
     for name, (total, per) in {**measures.sums, "loss": (loss.detach(), 1.0)}.items():
         before = sums.get(name, (0.0, 0.0))
@@ -362,20 +411,21 @@ def _means(sums: dict) -> dict[str, float]:
     return {name: float(total) / per if per else 0.0 for name, (total, per) in sums.items()}
 
 
-def _save(folder, identity, model, optimizer, history) -> str:
+def _save(folder, identity, model, optimizer, history, settled: bool = False) -> str:
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         momentum = optimizer.state.get(parameter, {}).get("momentum_buffer")
         if momentum is not None:
             tensors[f"momentum.{name}"] = momentum
-    header = {**identity, "epoch": len(history), "history": history}
+    header = {**identity, "epoch": len(history), "history": history, "settled": settled}
     return records.save_checkpoint(folder, tensors, header)
 
 
-def _resume(folder, identity, model, optimizer) -> tuple[list[dict], str]:
+def _resume(folder, identity, model, optimizer) -> tuple[list[dict], str, bool]:
+    """History, hash and whether the statistics are settled, of the checkpoint that was loaded."""
     loaded = records.load_checkpoint(folder)
     if loaded is None:
-        return [], ""
+        return [], "", False
     tensors, header = loaded
     for key, value in identity.items():
         if header.get(key, "") != value:
@@ -398,4 +448,4 @@ def _resume(folder, identity, model, optimizer) -> tuple[list[dict], str]:
         if f"momentum.{name}" in tensors:
             buffer = torch.empty_like(parameter).copy_(tensors[f"momentum.{name}"])
             optimizer.state[parameter]["momentum_buffer"] = buffer
-    return list(header["history"]), header["sha256"]
+    return list(header["history"]), header["sha256"], header.get("settled", False)

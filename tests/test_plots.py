@@ -257,3 +257,99 @@ def test_filters_fill_a_grid(channels):
     assert len(shown) == 20
     expected = filters[7] if channels == 3 else filters[7, ..., 0]
     np.testing.assert_array_equal(shown[7], expected)
+
+
+# --- checks and the headline ---
+
+
+def test_other_layers_can_be_shown_in_their_order():
+    rows = probe_rows(["random", "degradation"])
+    rows = pd.concat([rows, rows[rows.layer == "conv5"].assign(layer="all", value=0.9)])
+    shown = ("all", "conv2")
+    figure = plots.probe_layers(rows, "srcc", "SRCC", 0, shown)
+    for axis in figure.axes:
+        assert [label.get_text() for label in axis.get_xticklabels()] == ["all", "2"]
+        lines = [line for line in axis.lines if line.get_label() in plots.TITLES.values()]
+        assert [len(line.get_xdata()) for line in lines] == [2, 2]
+        assert all(line.get_ydata()[0] == 0.9 for line in lines)
+    assert len(plots.probe_layers(rows, "srcc", "SRCC", 0).axes[0].get_xticklabels()) == 5
+
+
+def test_the_headline_has_every_method_its_interval_and_every_seed():
+    rows = pd.DataFrame(
+        {"method": method, "seed": seed, "value": 0.3 + 0.1 * place + 0.01 * seed,
+         "low": 0.2 + 0.1 * place, "high": 0.4 + 0.1 * place, "n": 900}
+        for place, method in enumerate(("rotation", "random", "degradation", "labels"))
+        for seed in ((0, 1, 2) if method == "degradation" else (0,))
+    )  # fmt: skip
+    few = rows[rows.method != "labels"].assign(n=60)
+    figure = plots.headline({"SRCC (OASIS)": rows, "accuracy": few[few.method != "x"]}, "conv4")
+    first, second = figure.axes
+    ticks = [label.get_text() for label in first.get_yticklabels()]
+    assert ticks[-2:] == [plots.TITLES["random"], plots.TITLES["degradation"]]  # ours on top
+    assert set(ticks) == {plots.TITLES[name] for name in rows.method}
+    assert first.get_xlabel() == "SRCC (OASIS)\nn = 900" and "n = 60" in second.get_xlabel()
+    assert "conv4" in figure.get_suptitle() and "95 %" in figure.get_suptitle()
+    place = {title: row for row, title in enumerate(ticks)}
+    drawn = {
+        line.get_segments()[0][0][1]: [x for x, _ in line.get_segments()[0]]
+        for line in first.collections if hasattr(line, "get_segments")
+    }  # fmt: skip
+    assert len(drawn) == 4
+    for name, group in rows.groupby("method"):
+        row = place[plots.TITLES[name]]
+        assert drawn[row] == pytest.approx([group.low.mean(), group.high.mean()])
+        points = [line.get_xdata() for line in first.lines if set(line.get_ydata()) == {row}]
+        assert sorted(np.concatenate(points)) == pytest.approx(
+            sorted([*group.value, group.value.mean()])
+        )
+
+
+def test_a_method_that_a_panel_lacks_leaves_its_line_empty():
+    rows = pd.DataFrame(
+        {"method": method, "seed": 0, "value": 0.5, "low": 0.4, "high": 0.6, "n": 9}
+        for method in ("random", "degradation", "labels")
+    )
+    figure = plots.headline({"one": rows, "two": rows[rows.method != "labels"]}, "conv4")
+    figure.canvas.draw()
+    shown = [[x for line in axis.lines for x in line.get_xdata() if x == x] for axis in figure.axes]
+    assert [len(values) for values in shown] == [3 * 2, 2 * 2]
+
+
+def test_shares_stand_in_percent_in_their_cells():
+    table = pd.DataFrame(
+        [[0.045, 1.0], [0.5, float("nan")]], index=["row", "other"], columns=["border", "grid"]
+    )
+    figure = plots.shares(table, "share told apart", 0.04)
+    axis, bar = figure.axes
+    found = {text.get_position(): text for text in axis.texts}
+    assert {place: text.get_text() for place, text in found.items()} == {
+        (0, 0): "4", (1, 0): "100", (0, 1): "50",
+    }  # fmt: skip
+    assert found[0, 0].get_color() == "white" and found[1, 0].get_color() == "black"
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["row", "other"]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["border", "grid"]
+    assert axis.images[0].get_clim() == (0.04, 1) and bar.get_ylabel() == "share told apart"
+
+
+def test_budgets_have_a_curve_a_run_and_a_point_a_length():
+    training = pd.DataFrame(
+        {"run": run, "epoch": epoch, "accuracy": 0.1 * epoch}
+        for run, epochs in (("2 epochs", 2), ("8 epochs", 8)) for epoch in range(1, epochs + 1)
+    )  # fmt: skip
+    probes = pd.DataFrame(
+        {"run": f"{epochs} epochs", "dataset": dataset, "epochs": epochs,
+         "value": 0.1 * epochs, "low": 0.1 * epochs - 0.05, "high": 0.1 * epochs + 0.02}
+        for epochs in (8, 2) for dataset in ("oasis", "vessel")
+    )  # fmt: skip
+    left, right = plots.budget_curves(training, probes).axes
+    assert [len(line.get_xdata()) for line in left.lines] == [2, 8]
+    assert list(left.lines[0].get_ydata()) == pytest.approx([10, 20])  # percent
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["2 epochs", "8 epochs"]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["oasis", "vessel"]
+    for held in right.containers:
+        points, _, (bars,) = held
+        assert list(points.get_xdata()) == [2, 8]  # in their order
+        assert list(points.get_ydata()) == pytest.approx([0.2, 0.8])
+        assert bars.get_segments()[0][:, 1] == pytest.approx([0.15, 0.22])
+    assert "epochs" in right.get_xlabel() and "(%)" in left.get_ylabel()

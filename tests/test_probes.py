@@ -417,3 +417,105 @@ def test_bad_features_are_named():
         features[0, 0] = value
         with pytest.raises(ValueError, match="finite"):
             probes.probe(features, positive, mos, ProbeConfig())
+
+
+# --- a choice among features ---
+
+FEW = ProbeConfig(folds=3, repeats=2, inner_folds=2, penalties=(1e-2, 1.0))
+
+
+def candidates():
+    """Noise, ratings seen well, and noise again, of differing widths."""
+    features, positive, mos = entries(values=12, signal=1.0)
+    noise = [entries(values=width, signal=0.0, seed=seed)[0] for width, seed in ((9, 5), (15, 6))]
+    return [noise[0], features, noise[1]], positive, mos
+
+
+TEST_OR_GROUPS = pytest.mark.parametrize(
+    "given", [{}, {"test": marked(80)}, {"groups": np.arange(80) // 4}],
+    ids=["folds", "fixed split", "groups"],
+)  # fmt: skip
+
+
+@TEST_OR_GROUPS
+def test_one_candidate_is_the_probe_itself(given):
+    features, positive, mos = entries(values=12, signal=0.3)
+    expected = probes.probe(features, positive, mos, FEW, **given)
+    found, chosen = probes.select([features], positive, mos, FEW, **given)
+    assert found.rows == expected.rows and set(found.scores) == {"logit", "rating"}
+    for kind, scores in expected.scores.items():
+        assert np.array_equal(found.scores[kind], scores)
+        assert chosen[kind].shape == ((1, 1) if "test" in given else (2, 3))
+        assert not chosen[kind].any()
+
+
+@TEST_OR_GROUPS
+def test_what_tells_the_ratings_is_chosen_in_every_training_set(given):
+    """So the scores are those of its probe, whatever stands beside it."""
+    every, positive, mos = candidates()
+    found, chosen = probes.select(iter(every), positive, mos, FEW, **given)
+    expected = probes.probe(every[1], positive, mos, FEW, **given)
+    for kind in ("logit", "rating"):
+        assert (chosen[kind] == 1).all() and chosen[kind].dtype.kind == "i"
+        assert np.array_equal(found.scores[kind], expected.scores[kind])
+    assert found.rows == expected.rows
+
+
+def test_scores_are_those_of_the_candidate_that_each_fold_chose():
+    """Two candidates, each knowing the ratings of a part, so that folds choose differently."""
+    every, positive, mos = candidates()
+    generator = np.random.default_rng(3)
+    weak = [entries(values=10, signal=s, seed=seed)[0] for s, seed in ((0.1, 0), (0.1, 0))]
+    weak[1] = weak[1] + torch.from_numpy(generator.normal(size=(80, 10)).astype(np.float32)) * 0.3
+    weak = [every[0], *weak]
+    single = [probes.probe(values, positive, mos, FEW).scores for values in weak]
+    found, chosen = probes.select(weak, positive, mos, FEW)
+    assert any(len(np.unique(picks)) > 1 for picks in chosen.values())
+    for repeat in range(FEW.repeats):
+        fold_of = probes.splits(positive, FEW.folds, FEW.seed + repeat)
+        for kind, picks in chosen.items():
+            for entry, fold in enumerate(fold_of):
+                expected = single[picks[repeat, fold]][kind][repeat, entry]
+                assert found.scores[kind][repeat, entry] == expected
+
+
+@pytest.mark.parametrize("fixed", [False, True], ids=["folds", "fixed split"])
+def test_test_entries_take_no_part_in_the_choice(fixed, monkeypatch):
+    """Their labels and ratings may be turned round: the choice and their scores stay."""
+    every, positive, mos = candidates()
+    fold_of = probes.splits(positive, FEW.folds, FEW.seed)
+    monkeypatch.setattr(probes, "splits", lambda p, folds, seed, groups=None: (
+        fold_of if len(p) == 80 else np.arange(len(p)) % folds))  # fmt: skip
+    held = marked(80) if fixed else fold_of == 1
+    given = {"test": held} if fixed else {}
+    config = replace(FEW, repeats=1)
+    other_positive, other_mos = positive.copy(), mos.copy()
+    other_positive[held], other_mos[held] = ~positive[held], mos[held][::-1]
+    # ratings are standardized by all entries where folds are crossed, so keep mean and deviation
+    before, chosen = probes.select(every[::2], positive, mos, config, **given)
+    after, again = probes.select(every[::2], other_positive, other_mos, config, **given)
+    place = (0, 0) if fixed else (0, 1)
+    judged = slice(None) if fixed else held
+    for kind in ("logit", "rating"):
+        assert chosen[kind][place] == again[kind][place]
+        assert after.scores[kind][0, judged] == pytest.approx(
+            before.scores[kind][0, judged], abs=1e-4
+        )
+    if not fixed:  # the other folds do train on them
+        assert not np.allclose(after.scores["logit"][0, ~held], before.scores["logit"][0, ~held])
+
+
+def test_of_equal_candidates_the_first_is_chosen():
+    features, positive, mos = entries(values=12, signal=0.3)
+    _, chosen = probes.select([features, features.clone()], positive, mos, FEW)
+    assert not any(picks.any() for picks in chosen.values())
+
+
+def test_no_candidate_and_bad_candidates_are_named():
+    features, positive, mos = entries(values=12)
+    with pytest.raises(ValueError, match="candidates: there is none to choose from"):
+        probes.select([], positive, mos, FEW)
+    with pytest.raises(ValueError, match="one length, got 79 and 80"):
+        probes.select([features, features[1:]], positive, mos, FEW)
+    with pytest.raises(ValueError, match="must be finite"):
+        probes.select([features, features * torch.nan], positive, mos, FEW)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from aesthlib import adaptation, files, metrics, ops, records, runs, training
+from aesthlib import adaptation, features, files, metrics, ops, records, runs, training
 from aesthlib.models import LAYERS
 from aesthlib.probes import ProbeConfig
 from aesthlib.runs import Photographs, Runs
@@ -484,3 +484,116 @@ def test_classes_of_other_photographs_are_not_judged(data, tmp_path):
     assert asked.held_out(run, runs.rated("oasis", data / "oasis").photographs)["metrics"] == []
     own = asked.held_out(run, runs.folder_photographs(root, "classes", labelled=True))
     assert {row["metric"] for row in own["metrics"]} >= {"held_out_accuracy", "chance"}
+
+
+# --- left out, and looked at in another way ---
+
+
+def test_photographs_are_left_out_of_another_run(made, data, tmp_path, monkeypatch):
+    store, found = made
+    holiday = runs.folder_photographs(data / "holiday", "holiday")
+    asked = Runs(records.Store(store), "smoke", "cpu", plan={})
+    assert asked.pretrain(TINY, holiday, without=())["run_id"] == found["pretrain"]["run_id"]
+    names = [
+        asked.pretrain(TINY, holiday, without=without)["run_id"]
+        for without in (("0.png",), ("1.png",), ("0.png", "1.png"), ("1.png", "0.png"))
+    ]
+    assert names[2] == names[3] and len({*names, found["pretrain"]["run_id"]}) == 4
+
+    trained, original = [], training.pretrain
+
+    def pretrain(config, photographs, *rest):
+        trained.append(photographs.names)
+        return original(config, photographs, *rest)
+
+    monkeypatch.setattr(training, "pretrain", pretrain)
+    fresh = Runs(records.Store(tmp_path), "smoke", "cpu")
+    record = fresh.pretrain(RANDOM, holiday, without=("4.png", "0.png", "elsewhere.png"))
+    assert trained == [tuple(f"{number}.png" for number in (1, 2, 3, 5, 6, 7, 8))]
+    assert record["config"]["without"] == ["0.png", "4.png", "elsewhere.png"]
+    assert record["history"][0]["images"] == 7
+    assert training.config_of(record) == RANDOM
+    assert fresh.pretrain(RANDOM, holiday, without=record["config"]["without"]) == record
+    whole = fresh.pretrain(RANDOM, holiday)
+    assert whole["history"][0]["images"] == 8  # a whole batch
+    assert whole["checkpoint_sha256"] != record["checkpoint_sha256"]
+
+
+MEAN, MOMENTS = features.View("mean"), features.View("moments")
+
+
+def test_a_view_is_another_experiment_and_the_papers_stays(made, data):
+    store, found = made
+    oasis = runs.rated("oasis", data / "oasis")
+    asked = Runs(records.Store(store), "smoke", "cpu", plan={})
+    run = found["pretrain random"]
+    plain = asked.probe(run, oasis, PROBE, features.STANDARD)
+    assert plain["run_id"] == found["probe random"]["run_id"] and plain["experiment"] == "probe"
+    views = (MEAN, MOMENTS, features.View(statistics="clean"), features.View("mean", "clean"))
+    others = [asked.probe(run, oasis, PROBE, view) for view in views]
+    assert {record["experiment"] for record in others} == {"view"}
+    assert len({record["run_id"] for record in (plain, *others)}) == 5
+    assert "view" not in plain["config"]
+    assert others[1]["config"]["view"] == {"pooling": "moments", "statistics": "training"}
+
+
+@pytest.fixture(scope="module")
+def viewed(made, data, tmp_path_factory):
+    """A copy of the store with two views of the random run, and their comparison."""
+    store = tmp_path_factory.mktemp("viewed") / "store"
+    shutil.copytree(made[0], store)
+    asked = Runs(records.Store(store), "smoke", "cpu")
+    oasis, run = runs.rated("oasis", data / "oasis"), made[1]["pretrain random"]
+    views = (MEAN, features.View("mean", "clean"))
+    first, second = (asked.probe(run, oasis, PROBE, view) for view in views)
+    return store, run, first, second, asked.compare(first, second)
+
+
+def test_views_are_judged_on_features_of_their_own(viewed, data, monkeypatch):
+    store, run, mean, clean, _ = viewed
+    scores = records.Store(store).read_scores(mean["run_id"])
+    assert {row["layer"] for row in mean["metrics"]} == {*LAYERS, "all"}
+    assert len(mean["metrics"]) == 6 * 3 and scores["all.rating"].shape == (2, RATED)
+    assert mean["metrics"] != clean["metrics"]
+    for name in ("extract", "with_clean_statistics"):
+        monkeypatch.setattr(features, name, None)
+    asked = Runs(records.Store(store, compute=False), "smoke", "cpu")
+    oasis = runs.rated("oasis", None)
+    assert asked.probe(run, oasis, PROBE, MEAN) == mean
+    # the features of a view are its own, and there
+    judged = asked.entries_of(runs.rated("oasis", data / "oasis"), 72, 67)
+    views = (features.STANDARD, MEAN, features.View("mean", "clean"))
+    folders = [
+        asked.features_of(run, runs.rated("oasis", data / "oasis"), judged, view) for view in views
+    ]
+    assert len(set(folders)) == 3 and all(features.complete(folder) for folder in folders)
+    widths = [np.load(folder / "conv5.npy").shape[1] for folder in folders]
+    assert widths[1:] == [256, 256] and widths[0] > 256
+
+
+def test_views_are_compared_layer_by_layer_and_all_together(viewed):
+    _, _, ours, theirs, record = viewed
+    assert record["experiment"] == "view_comparison" and record["method"] == "random"
+    for metric in ("accuracy", "srcc", "plcc"):
+        first, second, gain = (values(r, metric=metric) for r in (ours, theirs, record))
+        assert set(gain) == {*LAYERS, "all", "average"}
+        for layer in (*LAYERS, "all"):
+            assert gain[layer] == pytest.approx(first[layer] - second[layer], abs=1e-6)
+        assert gain["average"] == pytest.approx(np.mean([gain[layer] for layer in LAYERS]))
+
+
+def test_clean_statistics_leave_out_what_the_pretraining_left_out(data, tmp_path, monkeypatch):
+    asked = Runs(records.Store(tmp_path), "smoke", "cpu")
+    holiday = runs.folder_photographs(data / "holiday", "holiday")
+    run = asked.pretrain(RANDOM, holiday, without=("0.png", "4.png"))
+    seen = []
+
+    def watched(backbone, photographs, *rest):
+        seen.extend(photographs.names)
+        return backbone
+
+    monkeypatch.setattr(features, "with_clean_statistics", watched)
+    oasis = runs.rated("oasis", data / "oasis")
+    judged = asked.entries_of(oasis, 72, 67)
+    asked.features_of(run, oasis, judged, features.View("mean", "clean"))
+    assert seen and not {"0.png", "4.png"} & set(seen)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aesthlib import models, records, training
-from aesthlib.pretext.degradation import Degradation
+from aesthlib.pretext.degradation import Degradation, DegradationCropped
 from aesthlib.pretext.labels import Labels
 from aesthlib.training import PretrainConfig, evaluate, load_backbone, load_model, pretrain
 
@@ -420,6 +420,45 @@ def test_photographs_too_few_or_too_small_are_refused(packed, smooth, tmp_path):
 def test_bad_settings_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         tiny(**changes)
+
+
+# --- a task that takes a margin ---
+
+
+def cropped(**changes):
+    settings = {"size_px": 67, "shorter_edge_px": 79, "epochs": 1, **changes}
+    return tiny(method="degradation_cropped", **settings)
+
+
+def test_a_margin_must_fit_into_the_photographs():
+    assert cropped().size_px + DegradationCropped.margin_px == cropped().shorter_edge_px
+    message = r"size_px must lie in \[67, shorter_edge_px - 12 = 66\] for alexnet, got 67"
+    with pytest.raises(ValueError, match=message):
+        cropped(shorter_edge_px=78)
+    with pytest.raises(ValueError, match=r"\[67, shorter_edge_px = 70\] for alexnet, got 71"):
+        tiny(size_px=71)
+
+
+def test_a_task_is_given_its_margin_and_the_network_is_not(smooth, packed, tmp_path, monkeypatch):
+    given, step = [], DegradationCropped.step
+
+    def watched(self, backbone, patches, *rest):
+        hook = backbone.register_forward_pre_hook(
+            lambda module, inputs: given.append((patches.shape[-1], inputs[0].shape[-1]))
+        )
+        found = step(self, backbone, patches, *rest)
+        hook.remove()
+        return found
+
+    monkeypatch.setattr(DegradationCropped, "step", watched)
+    photographs = packed(smooth(2, 79, 80))
+    outcome = pretrain(cropped(), photographs, tmp_path, "cpu")
+    assert given == [(79, 67)]
+    model = load_model(tmp_path, outcome.checkpoint_sha256, "cpu")
+    assert isinstance(model["task"], DegradationCropped)
+    found = evaluate(model, photographs, 67, "cpu")
+    assert given == 2 * [(79, 67)] and math.isfinite(found["loss"])
+    assert model["task"].logits(model["backbone"](smooth(2, 67, 67))).shape == (2, 22)
 
 
 # --- devices and the frozen backbone ---

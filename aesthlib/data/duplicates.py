@@ -43,7 +43,7 @@ def near_duplicates(one: Pack, other: Pack | None = None) -> tuple[list[Pair], f
     first = _thumbnails(one)
     second = first if other is None else _thumbnails(other)
     names = (one if other is None else other).names
-    found, below = {}, 0.0
+    seen: dict[tuple[int, int], float] = {}
     for mirrored in (False, True):
         flipped = [values.flip(3) if mirrored else values for values in second]
         coarse, fine = _normalized(flipped[0]), flipped[1]
@@ -57,11 +57,9 @@ def near_duplicates(one: Pack, other: Pack | None = None) -> tuple[list[Pair], f
                 values = (_fine(first[1][a[rows]]) * _fine(fine[b[rows]])).sum(1)
                 for i, j, value in zip(a[rows].tolist(), b[rows].tolist(), values.tolist(),
                                        strict=True):  # fmt: skip
-                    if value > FINE:
-                        found[i, j] = max(value, found.get((i, j), 0.0))
-                    else:
-                        below = max(below, value)
-    pairs = [Pair(one.names[i], names[j], value) for (i, j), value in found.items()]
+                    seen[i, j] = max(value, seen.get((i, j), 0.0))
+    pairs = [Pair(one.names[i], names[j], value) for (i, j), value in seen.items() if value > FINE]
+    below = max((value for value in seen.values() if value <= FINE), default=0.0)
     return sorted(pairs, key=lambda pair: (-pair.likeness, pair)), below
 
 

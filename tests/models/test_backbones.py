@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import alexnet, resnet18
 from torchvision.transforms import Normalize
 
@@ -186,3 +187,22 @@ def test_cuda_is_close_to_the_cpu(name, speckled, monkeypatch):
         result = models.build(name, 0).eval().cuda()(speckled(1, 67, 67).cuda())
     for layer in LAYERS:
         torch.testing.assert_close(result[layer].cpu(), expected[layer], rtol=1e-3, atol=1e-3)
+
+
+@each_backbone
+@pytest.mark.parametrize("size", [67, 80])
+def test_training_flops_are_those_that_are_counted(name, size):
+    """By torch's counter, on the convolutions of a forward and a backward pass."""
+    backbone = models.build(name, 0)
+    image = torch.zeros(1, 3, size, size, dtype=torch.uint8)
+    backbone.eval()  # one image has no batch statistics
+    with FlopCounterMode(display=False) as counter:
+        backbone(image)["conv5"].sum().backward()
+    assert models.training_flops(name, size) == counter.get_total_flops()
+
+
+def test_counting_flops_leaves_the_global_generator_and_device():
+    before = torch.get_rng_state()
+    assert models.training_flops("alexnet", 67) < models.training_flops("alexnet", 128)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.empty(0).device.type == "cpu"

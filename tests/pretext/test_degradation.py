@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from aesthlib import losses, models, ops, pretext
-from aesthlib.pretext.degradation import Degradation
+from aesthlib.pretext.degradation import Degradation, DegradationCropped
 
 Options = Degradation.Options
 PATCHES, SIZE = 3, 67
@@ -165,3 +165,58 @@ def test_tasks_are_known_by_name():
     assert pretext.task("degradation") is Degradation
     with pytest.raises(ValueError, match="method must be one of degradation, .*, got 'magic'"):
         pretext.task("magic")
+
+
+# --- cut out after the operation ---
+
+MARGIN = DegradationCropped.margin_px
+
+
+def test_each_version_is_a_cut_of_the_degraded_whole(speckled):
+    """Noise, so that a cut fits at one place alone."""
+    photographs = speckled(PATCHES, SIZE + MARGIN, SIZE + MARGIN)
+    backbone = models.build("alexnet", 0)
+    plan = ops.draw(PATCHES, torch.Generator().manual_seed(0))
+
+    def seen(kind):
+        generator = torch.Generator().manual_seed(1)
+        return kind(backbone, Options(), 0).versions(photographs, plan, generator)
+
+    whole, cut = seen(Degradation), seen(DegradationCropped)
+    assert whole.shape == (PATCHES, 7, 3, SIZE + MARGIN, SIZE + MARGIN)
+    assert cut.shape == (PATCHES, 7, 3, SIZE, SIZE) and cut.dtype == torch.uint8
+    assert torch.equal(whole[:, 0], photographs)
+    places = []
+    for image, part in zip(whole.flatten(0, 1), cut.flatten(0, 1), strict=True):
+        windows = image.unfold(1, SIZE, 1).unfold(2, SIZE, 1)  # (3, 13, 13, S, S)
+        same = (windows == part[:, None, None]).flatten(3).all(-1).all(0)
+        assert same.any()
+        places.append(tuple(same.nonzero()[0].tolist()))
+    assert len(set(places)) > PATCHES  # each version at a place of its own
+
+
+def test_every_place_occurs_as_often_as_another(monkeypatch):
+    """Of photographs whose levels are their columns, or rows."""
+    side = SIZE + MARGIN
+    columns = torch.arange(side, dtype=torch.uint8).expand(3, side, side)
+    versions = torch.stack([columns, columns.mT]).expand(400, 2, 3, side, side)
+    monkeypatch.setattr(Degradation, "versions", lambda self, *drawn: versions)
+    task = DegradationCropped(models.build("alexnet", 0), Options(), 0)
+    cut = task.versions(None, None, torch.Generator().manual_seed(0))
+    for places in (cut[:, 0, 0, 0, 0], cut[:, 1, 0, 0, 0]):
+        counts = torch.bincount(places.int())
+        assert len(counts) == MARGIN + 1 and 10 < counts.min() and counts.max() < 60
+    blocks = ops.operation("pixelation")
+    assert MARGIN > max(value for preset in ops.PRESETS for value in blocks.values(preset))
+
+
+def test_the_rest_is_the_papers_task(speckled):
+    backbone, options = models.build("alexnet", 0), Options(operations_per_patch=2)
+    photographs = speckled(PATCHES, SIZE + MARGIN, SIZE + MARGIN)
+    cropped, plain = (kind(backbone, options, 3) for kind in (DegradationCropped, Degradation))
+    assert torch.equal(cropped.head.weight, plain.head.weight)
+    assert cropped.chance == plain.chance == 1 / 5 and plain.margin_px == 0
+    loss, measures = cropped.step(backbone, photographs, torch.Generator().manual_seed(0), 99)
+    assert loss.isfinite() and loss.requires_grad and measures.images == 5 * PATCHES
+    assert DegradationCropped.Options is Options
+    assert pretext.task("degradation_cropped") is DegradationCropped
