@@ -4,11 +4,13 @@ A scale is a table of numbers, nothing else; all share one code path. Each page 
 method of `Study` that gives its records; the page's notebook calls it, and so does the plan.
 """
 
+import itertools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import files, ops, pretext, records, training
+from . import features, files, inquiries, ops, pretext, pretrained, records, training
 from .data import benchmarks
+from .data import unseen as unseen_operations
 from .probes import ProbeConfig
 from .runs import (
     Asked,
@@ -65,6 +67,7 @@ METHODS = {
     "degradation": Method("degradation", "Degradation (ours)", "Ours"),
 }  # fmt: skip
 OURS = "degradation"
+MOMENTS = features.View("moments")
 
 
 def _without(*left_out: str) -> dict:
@@ -73,7 +76,7 @@ def _without(*left_out: str) -> dict:
 
 ATTRIBUTES = tuple(dict.fromkeys(row.attribute for row in ops.OPERATIONS))
 
-# By group and name, what is changed in the options of the degradation task.
+# By group and name, what is changed in the options of the degradation task, or the task itself.
 ABLATIONS = {
     "reference": {"both losses, two stages": {}},
     "losses": {
@@ -83,14 +86,15 @@ ABLATIONS = {
             "use_degradation": False, "triplet_from_epoch": 0, "lambda_triplet": 1.0,
             "entropy_alpha": 0.0,
         },
-        "joint from the start": {"triplet_from_epoch": 0},
     },
+    "schedule": {"joint from the start": {"triplet_from_epoch": 0}},
     "triplet weight": {f"λ = {v:g}": {"lambda_triplet": v} for v in (0.004, 0.1, 0.5)},
     "entropy weight": {
         "no entropy weight": {"entropy_alpha": 0.0},
         "α = 1/3": {"entropy_alpha": 1 / 3},
         "α = 5/6": {"entropy_alpha": 5 / 6},
     },
+    "entropy weight on": {"α = 5/3 from the second epoch": {"entropy_from_epoch": 1}},
     "attribute left out": {
         f"without {name}": _without(*(o.name for o in ops.OPERATIONS if o.attribute == name))
         for name in ATTRIBUTES
@@ -98,9 +102,10 @@ ABLATIONS = {
     "operation left out": {
         f"without {name.replace('_', ' ')}": _without(name) for name in ops.NAMES
     },
+    "shortcuts": {"cropped after the operation": {"method": "degradation_cropped"}},
+    "levels": {"levels calibrated": {"preset": "calibrated"}},
     "readings": {
         "noise on pixels in [0, 1]": {"noise_units": "pixel"},
-        "levels calibrated": {"preset": "calibrated"},
         "whole patches shuffled": {"shuffle": "move"},
     },
     "operations a patch": {
@@ -130,6 +135,13 @@ class Scale:
         adapt_starts: backbone and method ("scratch" for random weights) of each.
         ablation: the run of every ablation; None for none.
         ablations: groups of `ABLATIONS`.
+        budgets: epochs of further runs of the ablations' reference, the schedule in proportion.
+        ablation_every: ablations are trained on every so manieth photograph.
+        few: the ablations' reference is also trained on so many times fewer photographs, for as
+            many steps; 0 for no such run.
+        operation_photographs: at most, where unseen operations are asked one by one, each once a
+            photograph.
+        release: benchmark whose ratings the released network predicts; "" for no release.
         pages: of `PAGES` that this scale has.
     """
 
@@ -151,6 +163,11 @@ class Scale:
     adapt_starts: tuple[tuple[str, str], ...] = ()
     ablation: PretrainConfig | None = None
     ablations: tuple[str, ...] = ()
+    budgets: tuple[int, ...] = ()
+    ablation_every: int = 1
+    few: int = 0
+    operation_photographs: int = 0
+    release: str = ""
     pages: tuple[str, ...] = ()
 
 
@@ -171,6 +188,11 @@ PAGES = {
     "08_understanding": "understanding",
     "09_claims": "claims",
     "10_summary": "summary",
+    "11_checks": "checks",
+    "12_why": "why",
+    "13_beyond": "beyond",
+    "14_cost": "cost",
+    "15_your_photographs": "your_photographs",
 }
 SELF_SUPERVISED = ("random", "context", "jigsaw", "colorization", "split_brain", "counting",
                    "rotation", "degradation")  # fmt: skip
@@ -180,6 +202,10 @@ _SMOKE = PretrainConfig(
     batch_size=16,
 )  # fmt: skip
 _SMALLEST = replace(_SMOKE, size_px=67, epochs=3, drop_every_epochs=2, crops_per_photograph=2)
+# Small steps, since so few epochs leave few of them: with 64 patches a step the task learns less.
+_STUDY = PretrainConfig(
+    size_px=128, shorter_edge_px=144, epochs=4, drop_every_epochs=2, batch_size=16
+)
 _PAPER = PretrainConfig()
 
 SCALES = {
@@ -199,18 +225,24 @@ SCALES = {
             (backbone, start)
             for backbone in ("alexnet", "resnet18") for start in ("scratch", "degradation")
         ),
-        ablation=_SMALLEST, ablations=tuple(ABLATIONS), pages=tuple(PAGES),
+        ablation=_SMALLEST, ablations=tuple(ABLATIONS), operation_photographs=6,
+        pages=tuple(PAGES)[:10],  # the others say nothing here, but run when asked by name
     ),
-    # switch-on points in proportion to the epochs; at this budget the network's entropy stays above
-    # 0.6 nats, where the entropy weight is 0, so the warm-up lasts to the end
+    # The triplet enters at half of the epochs, as in the paper; the network's entropy stays above
+    # 0.6 nats, where the entropy weight is 0, so its warm-up lasts to the end.
     "study": Scale(
-        photographs="photos", held_out="oasis", methods=("random", "degradation"),
-        benchmarks=("oasis", "vessel", "unseen"),
-        pretrain=PretrainConfig(size_px=128, shorter_edge_px=144, epochs=3, drop_every_epochs=2),
-        options={"degradation": {"triplet_from_epoch": 2, "entropy_from_epoch": 3}},
+        photographs="photos", held_out="oasis",
+        methods=tuple(name for name in SELF_SUPERVISED if name != "jigsaw"),  # not in Table 2
+        benchmarks=("oasis", "vessel", "unseen"), pretrain=_STUDY,
+        options={"degradation": {"triplet_from_epoch": 2, "entropy_from_epoch": 4}},
+        seeds={"random": 3, "degradation": 3},
         unseen_photographs=60, unseen_pairs=10,
-        pages=("01_degradations", "02_pretraining", "03_probes", "04_low_data", "08_understanding",
-               "09_claims", "10_summary"),
+        probe=ProbeConfig(repeats=2, penalties=(1e-3, 1e-2, 0.1, 1.0, 10.0)),
+        ablation=replace(_STUDY, size_px=80, shorter_edge_px=96, epochs=2, drop_every_epochs=1),
+        ablations=("reference", "losses", "entropy weight on", "attribute left out", "levels",
+                   "shortcuts"),
+        ablation_every=2, budgets=(4,), few=2, operation_photographs=200, release="oasis",
+        pages=tuple(page for page in PAGES if page not in ("05_adaptation", "07_confidence")),
     ),
     "paper": Scale(
         photographs="imagenet", held_out="oasis",
@@ -226,7 +258,8 @@ SCALES = {
             for backbone in ("alexnet", "resnet18")
             for start in ("scratch", "labels", "degradation")
         ),
-        ablation=_PAPER, ablations=tuple(ABLATIONS), pages=tuple(PAGES),
+        ablation=_PAPER, ablations=tuple(ABLATIONS), operation_photographs=300,
+        pages=tuple(page for page in PAGES if page != "15_your_photographs"),
     ),
 }  # fmt: skip
 
@@ -349,11 +382,107 @@ class Study:
         return found
 
     def understanding(self) -> list[dict]:
-        """What the degradation task has learned."""
-        return [
-            self.runs.understanding(run, self._photographs(self.scale.held_out))
-            for run in self.pretrained(OURS)
+        """What the degradation task has learned, in its first run."""
+        of = self._photographs(self.scale.held_out)
+        return [self.runs.understanding(self.pretrained(OURS)[0], of)]
+
+    def checks(self) -> list[dict]:
+        """What could fool us: leakage, shortcuts, unequal budgets, too little training."""
+        found = [run for method in self.scale.methods for run in self.pretrained(method)]
+        overlap = self._overlap(OURS)
+        if overlap is not None:
+            found.append(overlap)
+        of, config = self._photographs(self.scale.held_out), self.pretrain_config(OURS)
+        found.append(inquiries.shortcuts(self.runs, of, config))
+        for run in self.with_and_without_shortcuts():
+            found += [run, self.runs.understanding(run, of)]
+        for run in self.budgeted().values():
+            found += [run, self.runs.held_out(run, of)]
+            found += [
+                self.runs.probe(run, self._asked(benchmark), self.scale.probe)
+                for benchmark in self.scale.benchmarks
+            ]
+        return _once(found)
+
+    def why(self) -> list[dict]:
+        """Why ratings follow, or do not: pooling, statistics, kinds, photographs, one flaw."""
+        scale, found = self.scale, []
+        for benchmark in scale.benchmarks:
+            asked, moments = self._asked(benchmark), {}
+            for method in scale.methods:
+                for run in self.pretrained(method):
+                    judged = self.runs.probe(run, asked, scale.probe, MOMENTS)
+                    moments[method, run["seed"]] = judged
+                    probed = self.runs.probe(run, asked, scale.probe)
+                    found += [run, judged, probed]
+                    if benchmark in benchmarks.RATED_FOLDERS:
+                        found.append(inquiries.within_kinds(self.runs, probed, asked))
+            for (method, seed), theirs in moments.items():
+                ours = moments.get((OURS, seed))
+                if ours and method != OURS:
+                    found.append(self.runs.compare(ours, theirs))
+            for method in ("random", OURS):
+                run = self.pretrained(method)[0]
+                for view in (features.View("mean"), features.View(statistics="clean")):
+                    found.append(self.runs.probe(run, asked, scale.probe, view))
+            few = self.fewer_photographs()
+            if few is not None:
+                found += [few, self.runs.probe(few, asked, scale.probe)]
+        one_by_one = self._unseen(scale.operation_photographs, len(unseen_operations.OPERATIONS))
+        for method in scale.methods:
+            for run in self.pretrained(method):
+                found += [
+                    inquiries.by_operation(self.runs, run, one_by_one, scale.probe, view)
+                    for view in (MOMENTS, features.View("mean"))
+                    if view == MOMENTS or method in ("random", OURS)
+                ]
+        return _once(found)
+
+    def beyond(self) -> list[dict]:
+        """The best features for a budget, chosen inside the training folds."""
+        runs = {method: self.pretrained(method)[0] for method in self.scale.methods}
+        one = [
+            inquiries.Candidate(METHODS[method].title, (run,), layer)
+            for method, run in runs.items() for layer in MOMENTS.layers
+        ]  # fmt: skip
+        variants = {f"{OURS}, {name}": run for name, run in self.budgeted().items()}
+        variants |= {f"{OURS}, {name}": run for (_, name), run in self.ablated().items()}
+        variants = {run["run_id"]: (title, run) for title, run in variants.items()}
+        ours = [
+            inquiries.Candidate(title, (run,), features.ALL)
+            for title, run in [(METHODS[OURS].title, runs[OURS]), *variants.values()]
         ]
+        two = [
+            inquiries.Candidate(
+                " and ".join(METHODS[m].title for m in pair), tuple(runs[m] for m in pair),
+                features.ALL,
+            )
+            for pair in itertools.combinations(runs, 2)
+        ]  # fmt: skip
+        together = [inquiries.Candidate("all side by side", tuple(runs.values()), features.ALL)]
+        choices = {"one task": one, "our variants": ours, "two tasks": two, "all tasks": together}
+        found = [*runs.values(), *(run for _, run in variants.values())]
+        for benchmark in self.scale.benchmarks:
+            asked = self._asked(benchmark)
+            found += [
+                inquiries.selected(self.runs, items, asked, self.scale.probe, MOMENTS, name)
+                for name, items in choices.items()
+            ]
+            found.append(self.runs.probe(runs["random"], asked, self.scale.probe, MOMENTS))
+        return _once(found)
+
+    def cost(self) -> list[dict]:
+        """What was trained: its minutes stand in the records."""
+        found = [run for method in self.scale.methods for run in self.pretrained(method)]
+        return _once(found + list(self.budgeted().values()) + list(self.ablated().values()))
+
+    def your_photographs(self) -> list[dict]:
+        """The released network's record, where this scale has one."""
+        if not self.scale.release:
+            return []
+        run = self.pretrained(OURS)[0]
+        asked = self._asked(self.scale.release)
+        return [run, pretrained.release(self.runs, run, asked, self.scale.probe)]
 
     def summary(self) -> list[dict]:
         """What the summary shows: pretraining and probes."""
@@ -384,8 +513,12 @@ class Study:
     def pretrain_config(
         self, method: str, seed: int = 0, base: PretrainConfig | None = None, **options
     ) -> PretrainConfig:
-        """A method's run; options override those of the scale, base its size and budget."""
-        task = METHODS[method].task
+        """A method's run; options override those of the scale, base its size and budget.
+
+        Args:
+            method: of `METHODS`, or a task.
+        """
+        task = METHODS[method].task if method in METHODS else method
         own = dict(self.scale.options.get(task, {}))
         if method == "places":
             own["classes"] = 365
@@ -401,11 +534,51 @@ class Study:
         """
         seeds = range(self.scale.seeds.get(method, 1)) if self.seed < 0 else (self.seed,)
         return [
-            self.runs.pretrain(
-                self.pretrain_config(method, seed, **options), self._pretrained_on(method), method
-            )
-            for seed in seeds
+            self._trained(method, self.pretrain_config(method, seed, **options)) for seed in seeds
         ]
+
+    def _trained(self, method: str, config: PretrainConfig, of: Photographs | None = None) -> dict:
+        """A pretraining on a method's photographs, without those that a benchmark shows."""
+        overlap = self._overlap(method)
+        without = () if overlap is None else inquiries.left_out(overlap)
+        return self.runs.pretrain(config, of or self._pretrained_on(method), method, without)
+
+    def with_and_without_shortcuts(self) -> list[dict]:
+        """Records of the ablations' reference and of its like without frame and grid, if run."""
+        if "shortcuts" not in self.scale.ablations:
+            return []
+        ablated = self.ablated()
+        return [run for (group, _), run in ablated.items() if group in ("reference", "shortcuts")]
+
+    def budgeted(self) -> dict[str, dict]:
+        """Records of the ablations' reference and of further budgets, by title."""
+        reference, found = self.scale.ablation, {}
+        budgets = sorted({*self.scale.budgets, reference.epochs}) if self.scale.budgets else ()
+        for epochs in budgets:
+            drop = max(1, reference.drop_every_epochs * epochs // reference.epochs)
+            base = replace(reference, epochs=epochs, drop_every_epochs=drop)
+            config = self.pretrain_config(OURS, max(self.seed, 0), base, **self._switched(base))
+            found[f"{epochs} epochs"] = self._trained(OURS, config, self._ablated_on())
+        return found
+
+    def fewer_photographs(self) -> dict | None:
+        """Record of the ablations' reference on fewer photographs, for as many steps."""
+        few, base = self.scale.few, self.scale.ablation
+        if not few:
+            return None
+        base = replace(
+            base, epochs=base.epochs * few, drop_every_epochs=base.drop_every_epochs * few
+        )
+        config = self.pretrain_config(OURS, max(self.seed, 0), base, **self._switched(base))
+        return self._trained(OURS, config, self._ablated_on(few))
+
+    def _ablated_on(self, fewer: int = 1) -> Photographs:
+        """The photographs of the ablations, or so many times fewer of them."""
+        whole, every = self._pretrained_on(OURS), self.scale.ablation_every * fewer
+        if every == 1:
+            return whole
+        sources = None if whole.sources is None else lambda: whole.sources()[::every]
+        return Photographs(f"{whole.name}-every-{every}", sources)
 
     def ablated(self) -> dict[tuple[str, str], dict]:
         """Records of the ablations' pretraining by group and name in `ABLATIONS`."""
@@ -413,8 +586,9 @@ class Study:
         for group in self.scale.ablations:
             for name, changed in ABLATIONS[group].items():
                 options = {**self._switched(base), **changed}
-                config = self.pretrain_config(OURS, max(self.seed, 0), base, **options)
-                found[group, name] = self.runs.pretrain(config, self._pretrained_on(OURS))
+                task = options.pop("method", OURS)
+                config = self.pretrain_config(task, max(self.seed, 0), base, **options)
+                found[group, name] = self._trained(OURS, config, self._ablated_on())
         return found
 
     def _short(self, method: str, backbone: str) -> dict:
@@ -426,8 +600,9 @@ class Study:
             self.scale.ablation or config, backbone=backbone, size_px=self.scale.adapt.size_px
         )
         options = self._switched(base) if method == OURS else {}
-        config = self.pretrain_config(method, max(self.seed, 0), base, **options)
-        return self.runs.pretrain(config, self._pretrained_on(method), method)
+        return self._trained(
+            method, self.pretrain_config(method, max(self.seed, 0), base, **options)
+        )
 
     def _switched(self, base: PretrainConfig) -> dict:
         """Switch-on points of the degradation task, in proportion to a run's epochs."""
@@ -452,10 +627,23 @@ class Study:
         # one pack serves the methods with and without labels
         return self._photographs(name, name in self.scale.labelled.values())
 
+    def _overlap(self, method: str) -> dict | None:
+        """Record of what a method's photographs share with the benchmarks; None at scale smoke."""
+        name = self.scale.labelled.get(method, self.scale.photographs)
+        if name == "embedded":
+            return None
+        rated_ones = [self._photographs(other) for other in self.scale.benchmarks
+                      if other != "unseen"]  # fmt: skip
+        return inquiries.near_duplicates(
+            self.runs, self._pretrained_on(method), rated_ones, self.scale.pretrain.shorter_edge_px
+        )
+
+    def _unseen(self, photographs: int, pairs: int) -> Asked:
+        return unseen(self._photographs(self.scale.held_out), photographs, pairs)
+
     def _asked(self, benchmark: str) -> Asked:
         if benchmark == "unseen":
-            of = self._photographs(self.scale.held_out)
-            return unseen(of, self.scale.unseen_photographs, self.scale.unseen_pairs)
+            return self._unseen(self.scale.unseen_photographs, self.scale.unseen_pairs)
         return rated(benchmark, None if self.data_root is None else self.data_root / benchmark)
 
     # -- beyond computing
@@ -463,15 +651,18 @@ class Study:
     def plan(self) -> dict[str, list[Job]]:
         """Jobs of every page, nothing computed; a job that pages share stands at the first."""
         self.runs.plan, found, before = {}, {}, 0
-        for name in self.scale.pages:
+        # the claims rest on every other page
+        for name in sorted(self.scale.pages, key=lambda page: PAGES[page] == "claims"):
             self.page(name)
             jobs = list(self.runs.plan.values())
             found[name], before = jobs[before:], len(jobs)
         self.runs.plan = None
-        return found
+        return {name: found[name] for name in self.scale.pages}
 
     def publish(self, target: Path = records.PUBLISHED) -> int:
         """Make another store hold this scale's records, and no others of the scale.
+
+        What the scale releases goes into the package.
 
         Returns:
             The number of records.
@@ -488,6 +679,9 @@ class Study:
             identity = files.read_json(path)
             if identity["sha256"] in wanted:
                 files.write_json(published.path("data", path.name), identity)
+        if self.scale.release and self.store.compute:
+            run, released = self.your_photographs()
+            pretrained.write(self.runs, run, released)
         return len(kept)
 
 

@@ -7,7 +7,7 @@ import pytest
 from aesthlib import cli, features, files, plan, study
 from aesthlib.plan import Estimate, Rates
 from aesthlib.runs import Job, Work
-from aesthlib.study import PAGES, SCALES, Study
+from aesthlib.study import SCALES, Study
 from aesthlib.training import PretrainConfig
 
 TINY = PretrainConfig(size_px=67, shorter_edge_px=72, epochs=2, batch_size=8)
@@ -111,7 +111,7 @@ def test_a_record_in_the_store_is_done(tmp_path):
 
 def test_every_run_stands_on_one_page(tmp_path):
     pages = Study("smoke", tmp_path, device="cpu").plan()
-    assert list(pages) == list(PAGES)
+    assert list(pages) == list(SCALES["smoke"].pages)
     assert pages["09_claims"] == pages["10_summary"] == []  # they show what others have run
     kinds = {name: {job.experiment for job in jobs} for name, jobs in pages.items()}
     assert kinds["01_degradations"] == {"identifiability"}
@@ -127,16 +127,17 @@ def test_every_run_stands_on_one_page(tmp_path):
 @pytest.mark.parametrize("where", [(), ("--data-root", "nowhere")], ids=["no root", "no folder"])
 def test_paper_is_planned_without_any_data(where, measured, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("aesthlib.runs.Runs._recorded", recorded := guard())
+    monkeypatch.setattr("aesthlib.runs.Runs.recorded", recorded := guard())
     assert cli.main(["study", "--scale", "paper", "--plan", "--device", "cpu", *where]) == 0
     assert recorded.planned > 100
     assert not list(tmp_path.iterdir())  # neither store nor pages
     lines = capsys.readouterr().out.splitlines()
-    for name in PAGES:
+    for name in SCALES["paper"].pages:
         (line,) = (line for line in lines if line.startswith(name))
         words = line.split()
         runs, left = int(words[1]), int(words[2])
-        assert runs == left and (runs > 0 or name in ("09_claims", "10_summary"))
+        shown = ("09_claims", "10_summary", "14_cost", "15_your_photographs")
+        assert runs == left and (runs > 0 or name in shown)
         root = where[1] if where else "FOLDER"
         assert line.endswith(f"aesthlib study {name[3:]} --scale paper --data-root {root}")
         assert words[4] in ("s", "min", "h", "d") and words[6] == words[8] == "G"
@@ -146,10 +147,10 @@ def test_paper_is_planned_without_any_data(where, measured, tmp_path, monkeypatc
 
 
 def guard():
-    """`Runs._recorded` that counts, and fails where something is computed."""
+    """`Runs.recorded` that counts, and fails where something is computed."""
     from aesthlib.runs import Runs
 
-    original = Runs._recorded
+    original = Runs.recorded
 
     def recorded(self, *arguments, **named):
         assert self.plan is not None

@@ -28,10 +28,8 @@ def tiny(monkeypatch):
         unseen_pairs=6, benchmarks=("unseen", "oasis"), fractions=(0.5,), subsets=1,
         scratch=("oasis",), adapt=labels_config(TINY, learning_rate=0.01),
         adapt_starts=(("alexnet", "scratch"), ("alexnet", OURS)), ablation=TINY,
-        ablations=("reference", "readings"),
+        ablations=("reference", "levels"),
     )  # fmt: skip
-    readings = {"levels calibrated": ABLATIONS["readings"]["levels calibrated"]}
-    monkeypatch.setattr(study, "ABLATIONS", ABLATIONS | {"readings": readings})
     monkeypatch.setitem(study.SCALES, "smoke", scale)
     monkeypatch.setattr(runs, "HELD_OUT_CROPS", 40)
 
@@ -163,6 +161,20 @@ def test_pages_hold_what_they_are_about(planned):
     assert pages["08_understanding"] == [("understanding", OURS)]
     assert set(pages["09_claims"]) == {one for name in PAGES for one in pages[name]}
     assert set(pages["10_summary"]) == set(pages["02_pretraining"]) | set(pages["03_probes"])
+    assert pages["11_checks"] == [random, ours, ("shortcuts", OURS)]  # nothing could overlap
+    why = pages["12_why"]
+    for method in ("random", OURS):
+        # moments, mean and clean statistics on each benchmark
+        assert why.count(("view", method)) == 3 * 2 and why.count(("probe", method)) == 2
+        assert why.count(("by_operation", method)) == 2
+        assert why.count(("within_kinds", method)) == 1  # OASIS alone has kinds
+    assert why.count(("view_comparison", "random")) == 2 and len(why) == 2 * 12 + 2
+    beyond = pages["13_beyond"]
+    choices = ("one task", "our variants", "two tasks", "all tasks")
+    assert [beyond.count(("selected", name)) for name in choices] == 4 * [2]
+    assert beyond.count(("view", "random")) == 2 and beyond.count(("pretrain", OURS)) == 2
+    assert pages["14_cost"] == [random, ours, ours]  # that of the ablation is another
+    assert pages["15_your_photographs"] == []  # nothing is released
 
 
 def test_records_stand_once(planned):
@@ -196,15 +208,18 @@ def test_ablations_change_what_their_names_say(tmp_path):
     for point in ("triplet_from_epoch", "entropy_from_epoch"):
         assert reference["options"][point] == int(share * given[point]) < reference["epochs"]
     for (group, name), config in found.items():
+        asked_for = dict(ABLATIONS[group][name])
+        task = asked_for.pop("method", OURS)
         changed = {k for k, v in config["options"].items() if v != reference["options"][k]}
         assert changed == {
-            k for k, v in ABLATIONS[group][name].items()
+            k for k, v in asked_for.items()
             if (list(v) if type(v) is tuple else v) != reference["options"][k]
         }, name  # fmt: skip
+        named = {"method": task} | ({"row": OURS} if task != OURS else {})
         assert {k: v for k, v in config.items() if k != "options"} == {
             k: v for k, v in reference.items() if k != "options"
-        }
-        assert changed or group == "reference", name
+        } | named
+        assert changed or task != OURS or group == "reference", name
     left_out = found["attribute left out", "without Much noise"]["options"]["operations"]
     assert set(ops.NAMES) - set(left_out) == {"jpeg", "gaussian_noise"}
     assert set(ABLATIONS["operation left out"]) == {
@@ -213,7 +228,10 @@ def test_ablations_change_what_their_names_say(tmp_path):
 
 
 def test_every_method_is_a_task_with_a_title():
-    assert {method.task for method in METHODS.values()} == set(pretext.TASKS)
+    variants = {changed.get("method") for group in ABLATIONS.values() for changed in group.values()}
+    variants -= {None, OURS}  # tasks that no row of Table 2 trains
+    assert {method.task for method in METHODS.values()} == set(pretext.TASKS) - variants
+    assert variants == {"degradation_cropped"}
     assert len({method.title for method in METHODS.values()}) == len(METHODS)
     for name, scale in SCALES.items():
         assert set(scale.methods) <= set(METHODS), name
@@ -225,8 +243,10 @@ def test_every_method_is_a_task_with_a_title():
     self_supervised = [method for method in study.SELF_SUPERVISED if method != "random"]
     for scale in ("smoke", "paper"):  # every task is run, those with labels where there are some
         assert set(self_supervised) <= set(SCALES[scale].methods)
-        assert SCALES[scale].pages == tuple(PAGES)
         assert SCALES[scale].ablations == tuple(ABLATIONS)
+    assert SCALES["smoke"].pages == tuple(PAGES)[:10]  # the paper's experiments
+    released = "15_your_photographs"  # study's network is
+    assert SCALES["paper"].pages == tuple(page for page in PAGES if page != released)
 
 
 def test_methods_of_a_scale_differ_in_nothing_but_the_task():
@@ -326,3 +346,109 @@ def test_an_unknown_benchmark_is_named(tiny, tmp_path, monkeypatch):
     asked = Study("smoke", tmp_path, device="cpu")
     with pytest.raises(ValueError, match="benchmark must be one of unseen, oasis, vessel"):
         asked.probes()
+
+
+# --- what the checks and choices add ---
+
+
+@pytest.fixture
+def study_planned(tmp_path):
+    """Function of changes to scale "study" to its study, planned without any photographs."""
+
+    def make(monkeypatch, **changes):
+        counts = {"photos": 400, "photos-every-4": 100} | runs.PUBLISHED_COUNTS
+        monkeypatch.setattr(runs, "PUBLISHED_COUNTS", counts)
+        monkeypatch.setitem(study.SCALES, "study", replace(SCALES["study"], **changes))
+        asked = Study("study", tmp_path / "none", device="cpu")
+        asked.runs.plan = {}
+        return asked
+
+    return make
+
+
+def test_without_what_is_not_asked_the_names_of_runs_stay(study_planned, monkeypatch):
+    """A run that leaves no photograph out is the run from before there was anything to ask."""
+    asked = study_planned(monkeypatch)
+    config = asked.pretrain_config(OURS)
+    of = asked._pretrained_on(OURS)
+    plain = asked.runs.pretrain(config, of, OURS)
+    assert [run["run_id"] for run in asked.pretrained(OURS)][:1] == [plain["run_id"]]
+    assert "without" not in plain["config"] and "view" not in plain["config"]
+    settings = records.resolved(config)
+    assert plain["run_id"] == records.run_id("pretrain", "study", settings, ["photos"])
+
+
+def test_what_a_benchmark_shows_is_kept_out_of_every_run(study_planned, monkeypatch):
+    asked = study_planned(monkeypatch)
+    before = {run["run_id"] for run in asked.cost()}
+    monkeypatch.setattr(study.inquiries, "left_out", lambda record: ("b.jpg", "a.jpg"))
+    trained = [run for run in asked.cost() if run["experiment"] == "pretrain"]
+    assert trained and all(run["config"]["without"] == ["a.jpg", "b.jpg"] for run in trained)
+    assert not before & {run["run_id"] for run in trained}
+    few = asked.fewer_photographs()
+    assert few["config"]["without"] == ["a.jpg", "b.jpg"]
+
+
+def test_budgets_keep_the_shape_of_the_schedule(study_planned, monkeypatch):
+    asked = study_planned(monkeypatch, budgets=(8, 4))
+    found = {title: run["config"] for title, run in asked.budgeted().items()}
+    reference = SCALES["study"].ablation
+    assert list(found) == ["2 epochs", "4 epochs", "8 epochs"] and reference.epochs == 2
+    (plain,) = (run for (_, name), run in asked.ablated().items() if "both" in name)
+    assert found["2 epochs"] == plain["config"]
+    assert asked.budgeted()["2 epochs"]["run_id"] == plain["run_id"]  # one run, not two
+    for title, config in found.items():
+        epochs = int(title.split()[0])
+        assert (config["epochs"], config["drop_every_epochs"]) == (epochs, epochs // 2)
+        assert config["options"]["triplet_from_epoch"] == epochs // 2
+        assert config["options"]["entropy_from_epoch"] == epochs
+    asked = study_planned(monkeypatch, budgets=(), few=0)
+    assert asked.budgeted() == {} and asked.fewer_photographs() is None
+
+
+def test_fewer_photographs_are_seen_as_often_in_all(study_planned, monkeypatch):
+    asked = study_planned(monkeypatch)
+    config, whole = asked.fewer_photographs()["config"], SCALES["study"].ablation
+    assert (config["epochs"], config["drop_every_epochs"]) == (
+        4 * whole.epochs, 4 * whole.drop_every_epochs,
+    )  # fmt: skip
+    assert asked.fewer_photographs()["data"][0]["name"] == "photos-every-4"
+
+
+def test_an_ablation_may_be_another_task(study_planned, monkeypatch):
+    asked = study_planned(monkeypatch)
+    found = asked.ablated()
+    cropped = found["shortcuts", "cropped after the operation"]
+    (plain,) = (run for (_, name), run in found.items() if "both" in name)
+    assert cropped["config"]["method"] == "degradation_cropped" and cropped["method"] == OURS
+    assert cropped["config"]["options"] == plain["config"]["options"]
+    assert cropped["run_id"] != plain["run_id"]
+    trained = training.config_of(cropped)
+    assert trained.size_px + pretext.task(trained.method).margin_px <= trained.shorter_edge_px
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_new_pages_are_planned_without_data(scale, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "PUBLISHED_COUNTS", {
+        "photos": 400, "photos-every-2": 200, "photos-every-4": 100, **runs.PUBLISHED_COUNTS,
+    })  # fmt: skip
+    asked = Study(scale, tmp_path / "none", device="cpu")
+    asked.runs.plan = {}
+    kinds = {
+        "11_checks": {"pretrain", "shortcuts"},
+        "12_why": {"pretrain", "view", "view_comparison", "probe", "by_operation"},
+        "13_beyond": {"pretrain", "selected", "view"},
+        "14_cost": {"pretrain"},
+    }
+    if scale != "smoke":  # photographs of its own, and benchmarks that they may hold
+        kinds["11_checks"] |= {"near_duplicates"}
+        kinds["12_why"] |= {"within_kinds"}
+    if SCALES[scale].budgets:
+        kinds["11_checks"] |= {"held_out", "probe"}
+    for page, expected in kinds.items():
+        assert {record["experiment"] for record in asked.page(page)} >= expected, page
+    released = asked.page("15_your_photographs")
+    assert [record["experiment"] for record in released] == (
+        ["pretrain", "release"] if SCALES[scale].release else []
+    )
+    assert not (tmp_path / "none").exists()
