@@ -12,9 +12,7 @@ from . import ops
 from .ops import table
 
 SEED = 0  # of the operations that draw at random
-_CELLS = (
-    *range(1, 17), 20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024,
-)  # fmt: skip
+_CELLS = (*range(1, 9), 10, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024)
 
 
 @dataclass(frozen=True)
@@ -230,3 +228,150 @@ def read(image):
             "(3, H, W) as a tensor"
         )
     return image[None]
+
+
+def degradations(
+    image, partner=None, model=None, scorer: dict | None = None,
+    patch_px: tuple[int, int] = (144, 128), longest_edge_px: int = 640,
+) -> "Explorer":  # fmt: skip
+    """The explorer for Jupyter: ten sliders, what they make of a photograph, and the code for it.
+
+    Args:
+        image: as `read` takes it.
+        partner: another one, what mixup blends in; None for scikit-learn's "china".
+        model: modules "backbone" and "task" as `judge` takes them; None for none.
+        scorer: linear probe, see `judge`.
+        patch_px: shorter edge and side of the patch that the model looks at.
+        longest_edge_px: the photograph is shrunk to it.
+
+    Returns:
+        Explorer; the last line of a cell shows it.
+
+    Raises:
+        ValueError: image is no photograph.
+        ModuleNotFoundError: ipywidgets is not installed.
+    """
+    return Explorer(image, partner, model, scorer, patch_px, longest_edge_px)
+
+
+class Explorer:
+    """Sliders over a photograph.
+
+    Attributes:
+        sliders: widgets by name of the operation; their value is a stop of `CONTROLS`, or "off".
+        steps: names and values of the chain, the first one first.
+        code: the lines that reproduce what is seen.
+        degraded: what is seen, uint8 (1, 3, H, W).
+        told: the model's answer, as `judge` gives it; None without one.
+    """
+
+    def __init__(self, image, partner, model, scorer, patch_px, longest_edge_px):
+        try:
+            import ipywidgets as widgets
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "the explorer needs ipywidgets: pip install 'aesthlib[book]'"
+            ) from error
+        if partner is None:
+            from sklearn.datasets import load_sample_image
+
+            partner = load_sample_image("china.jpg")
+        self.original = _shrunk(read(image), longest_edge_px)
+        self.partner = read(partner)
+        self.model, self.scorer, self.patch_px = model, scorer, patch_px
+        self.order = list(ops.NAMES)
+        self.sliders = {
+            each.name: widgets.SelectionSlider(
+                options=[(each.say(stop), "off" if stop is None else stop) for stop in each.stops],
+                index=each.off, description=each.label, continuous_update=False,
+                style={"description_width": "11em"}, layout={"width": "32em"},
+            )
+            for each in CONTROLS
+        }  # fmt: skip
+        self._rows = {each.name: self._row(widgets, each) for each in CONTROLS}
+        self._list = widgets.VBox()
+        self._pictures = [widgets.Image(format="png", layout={"max_width": "49%"})
+                          for _ in range(2)]  # fmt: skip
+        self._pictures[0].alt, self._pictures[1].alt = "Original", "Degraded"
+        self._code, self._told = widgets.HTML(), widgets.HTML()
+        self._pictures[0].value = _png(self.original)
+        for slider in self.sliders.values():
+            slider.observe(self._update, "value")
+        self.panel = widgets.VBox(
+            [widgets.HBox(self._pictures), self._told, self._list, self._code]
+        )
+        self._update()
+
+    def _row(self, widgets, control: Control):
+        slider = self.sliders[control.name]
+        buttons = []
+        for number, value in enumerate(table.operation(control.name).levels, start=1):
+            button = widgets.Button(
+                description=f"{value:g}", tooltip=f"the paper's level {number}",
+                layout={"width": "4em"},
+            )  # fmt: skip
+            button.on_click(lambda _, value=value: setattr(slider, "value", value))
+            buttons.append(button)
+        for sign, tooltip, by in (("↑", "apply earlier", -1), ("↓", "apply later", 1)):
+            button = widgets.Button(description=sign, tooltip=tooltip, layout={"width": "3em"})
+            button.on_click(lambda _, by=by: self.move(control.name, by))
+            buttons.append(button)
+        return widgets.HBox([slider, *buttons])
+
+    def move(self, name: str, by: int) -> None:
+        """Apply an operation earlier (by < 0) or later (by > 0) in the chain."""
+        place = self.order.index(name)
+        self.order.insert(min(max(place + by, 0), len(self.order) - 1), self.order.pop(place))
+        self._update()
+
+    def _update(self, change=None) -> None:
+        chosen = [(name, self.sliders[name].value) for name in self.order]
+        self.steps = tuple(
+            step for step in chosen if step[1] not in ("off", table.operation(step[0]).identity)
+        )
+        self.degraded = apply(self.original, self.steps, self.partner)
+        self.code = code(self.steps)
+        self._list.children = [self._rows[name] for name in self.order]
+        self._pictures[1].value = _png(self.degraded)
+        self._code.value = f"<pre>{self.code}</pre>"
+        self.told = None
+        if self.model is not None:
+            small = patch(self.original, *self.patch_px)
+            self.told = judge(
+                self.model, small, apply(small, self.steps, self.partner), self.scorer
+            )
+            self._told.value = f"<p>{_in_words(self.told, self.scorer)}</p>"
+
+    def _repr_mimebundle_(self, **options):
+        return self.panel._repr_mimebundle_(**options)
+
+
+def _in_words(told: dict, scorer: dict | None) -> str:
+    best = told["probabilities"].argsort(descending=True)[:3].tolist()
+    classes = ", ".join(
+        f"{ops.CLASSES[index].name} {told['probabilities'][index]:.0%}" for index in best
+    )
+    text = f"Network: {classes}. Distance from the original (0 … 2): {told['distance']:.2f}."
+    if scorer:
+        text += (
+            f" Rating that a linear probe guesses: {told['score']:.2f} ± {scorer['rmse']:.2f} "
+            f"(original {told['score_original']:.2f}); ± is its typical error, and smaller "
+            "differences say nothing."
+        )
+    return text
+
+
+def _shrunk(photograph, longest_edge_px: int):
+    height, width = photograph.shape[2:]
+    scale = min(1.0, longest_edge_px / max(height, width))
+    return _middle(photograph, scale, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+def _png(photograph) -> bytes:
+    import io
+
+    from PIL import Image
+
+    written = io.BytesIO()
+    Image.fromarray(photograph[0].permute(1, 2, 0).numpy()).save(written, "PNG", compress_level=1)
+    return written.getvalue()

@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,51 @@ def test_the_code_reproduces_the_chain(photos):
     names = {"x": photo, "partner": partner, "ops": ops, "explore": explore, "torch": torch}
     exec(explore.code(steps), names)
     assert torch.equal(names["x"], explore.apply(photo, steps, partner))
+
+
+# --- in Jupyter ------------------------------------------------------------------------------
+
+
+def test_the_notebook_explorer_shows_what_its_code_makes(photos):
+    pytest.importorskip("ipywidgets")
+    photo, partner = photos[0][0], photos[1][0].permute(1, 2, 0).numpy()
+    shown = explore.degradations(photo, partner)
+    assert shown.code.startswith("#") and torch.equal(shown.degraded, photos[0])
+    shown.sliders["jpeg"].value = 10
+    shown.sliders["mixup"].value = 0.4
+    shown.sliders["gaussian_noise"].value = 0.2
+    shown.move("mixup", -20)
+    assert [name for name, _ in shown.steps] == ["mixup", "jpeg", "gaussian_noise"]
+    names = {"x": photos[0], "partner": photos[1], "ops": ops, "explore": explore, "torch": torch}
+    exec(shown.code, names)
+    assert torch.equal(names["x"], shown.degraded)
+    assert shown.told is None and "widget-view+json" in str(shown._repr_mimebundle_())
+    shown.sliders["jpeg"].value = "off"
+    assert [name for name, _ in shown.steps] == ["mixup", "gaussian_noise"]
+
+
+def test_the_notebook_explorer_asks_the_model(photos, network, probe):
+    pytest.importorskip("ipywidgets")
+    shown = explore.degradations(photos[0][0], photos[1][0], network, probe)
+    assert shown.told["distance"] == 0 and shown.told["score"] == shown.told["score_original"]
+    shown.sliders["gaussian_blur"].value = 2.5
+    assert shown.told["distance"] > 0
+    assert abs(float(shown.told["probabilities"].sum()) - 1) < 1e-5
+    assert "± 0.80" in shown._told.value
+
+
+def test_photographs_of_many_kinds_are_read(photos, tmp_path):
+    from PIL import Image
+
+    pixels = photos[0][0].permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    for image in (photos[0][0], pixels, Image.fromarray(pixels), tmp_path / "photo.png"):
+        assert torch.equal(explore.read(image), photos[0])
+    for wrong in (photos[0], photos[0][0].float(), pixels[..., 0], 5):
+        with pytest.raises(ValueError, match="image must be"):
+            explore.read(wrong)
+
+
+def test_importing_the_package_and_the_explorer_is_cheap():
+    line = "import sys, aesthlib; assert 'torch' not in sys.modules and 'PIL' not in sys.modules"
+    subprocess.run([sys.executable, "-c", line], check=True)
