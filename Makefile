@@ -84,7 +84,7 @@ define build_book
 @# The explore page runs its network with onnxruntime-web; without npm the page does without.
 @if [ node_modules/.package-lock.json -nt package-lock.json ]; then :; \
 elif command -v npm >/dev/null; then \
-  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error || \
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-retries=1 || \
   echo "book: npm could not fetch onnxruntime-web: the explore page does without its network" >&2; \
 else echo "book: no npm here: the explore page does without its network" >&2; fi
 $(BIN)aesthlib export $(EXPLORE)
