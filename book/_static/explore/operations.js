@@ -268,7 +268,7 @@ globalThis.AesthlibOperations = (() => {
     }
   }
 
-  // Blur n cells of `stride` values each, outer ones repeated, in place of the same line.
+  // Blur n cells of `stride` values each, the outermost repeated beyond the ends.
   function blurLine(line, n, stride, weights, padded, out) {
     const radius = weights.length - 1, middle = radius * stride;
     for (let o = 0; o < radius; o++) {
