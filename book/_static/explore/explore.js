@@ -497,7 +497,7 @@
         parts.push(s("line", { x1: x(at), x2: x(at), y1: top, y2: bottom, class: "ex-level" }),
           s("text", { x: x(at), y: bottom + 16, "text-anchor": at === last ? "end" : "middle" }, text));
       }
-      parts.push(s("text", { x: (left + right) / 2, y: bottom + 36, "text-anchor": "middle" }, `${label}: position of the slider, the paper's levels marked`));
+      parts.push(s("text", { x: (left + right) / 2, y: bottom + 36, "text-anchor": "middle" }, `${label}, along the slider`));
       if (points.length > 1) parts.push(s("polyline", { points: points.map(([at, value]) => `${x(at)},${y(value)}`).join(" "), class: "ex-line" }));
       for (const [at, value] of points) {
         parts.push(s("circle", { cx: x(at), cy: y(value), r: at === index ? 6 : 2.5, class: at === index ? "ex-here" : "ex-point" }));
@@ -577,7 +577,7 @@
       return { item, canvas, button, answer, detail: button.querySelector(".ex-detail") };
     });
     const preset = h("select", { onchange: () => changed() },
-      h("option", { value: "paper" }, "the paper's levels"), h("option", { value: "calibrated" }, "calibrated: blur that shows in 8 bits"));
+      h("option", { value: "paper" }, "the paper's levels"), h("option", { value: "calibrated" }, "calibrated: visible blur"));
     const valueIn = ({ operation, level }) => operation.levels[preset.value][level - 1];
     const summary = h("p", { class: "ex-note", role: "status" });
     const details = h("details", { class: "ex-grid22", ontoggle: () => { if (details.open) changed(); } },
