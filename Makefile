@@ -68,7 +68,7 @@ lock: $(VENV)/.base ## write the lock files anew; LOCK_ARGS=--upgrade moves ever
 	  $(lock_options) -o requirements.lock
 
 clean: ## remove the built book and caches; runs/ and .venv stay
-	rm -rf _build book/executed .pytest_cache .ruff_cache *.egg-info
+	rm -rf _build book/executed $(EXPLORE) node_modules .pytest_cache .ruff_cache *.egg-info
 	find aesthlib tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock_options = --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
@@ -78,8 +78,16 @@ lock_options = --quiet --universal --python-version 3.11 --fork-strategy fewest 
 # nothing (--all): an incremental build repeats no warning, so a build that failed once
 # would pass the second time. _build/.started is left by a build that failed or was cut off.
 BOOK_STAMP  := _build/.complete
+EXPLORE     := book/_static/explore/built
 BOOK_INPUTS := book _config.yml aesthlib requirements.lock
 define build_book
+@# The explore page runs its network with onnxruntime-web; without npm the page does without.
+@if [ node_modules/.package-lock.json -nt package-lock.json ]; then :; \
+elif command -v npm >/dev/null; then \
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-retries=1 || \
+  echo "book: npm could not fetch onnxruntime-web: the explore page does without its network" >&2; \
+else echo "book: no npm here: the explore page does without its network" >&2; fi
+$(BIN)aesthlib export $(EXPLORE)
 @if [ -f $(HTML)/index.html ] && [ -f $(BOOK_STAMP) ] && [ -z "$$(find $(BOOK_INPUTS) \
      -name __pycache__ -prune -o -type f -newer $(BOOK_STAMP) -print | head -n 1)" ]; then \
   echo "the pages are up to date"; \

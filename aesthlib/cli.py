@@ -1,4 +1,4 @@
-"""The command line: aesthlib pretrain | probe | study | data.
+"""The command line: aesthlib pretrain | probe | study | data | export.
 
 Options carry the names of the notebooks' parameters and of the config classes' fields. Rooms that
 need torch are imported by the command that uses them.
@@ -44,6 +44,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
         ("probe", "judge a trained backbone on a benchmark with ratings", _probe_options),
         ("study", "run the notebooks of a scale and put them into the book", _study_options),
         ("data", "pack photographs and show what is in a pack", _data_options),
+        ("export", "write what the book's explore page loads", _export_options),
     ):
         child = commands.add_parser(
             name, help=line, description=line[0].upper() + line[1:] + ".", allow_abbrev=False,
@@ -333,6 +334,27 @@ def _show_pack(given: argparse.Namespace) -> None:
           f"data {pack.sha256[:16]}")  # fmt: skip
     for name, problem in pack.problems:
         print(f"  left out: {name}: {problem}")
+
+
+def _export_options(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
+    parser.add_argument("target", type=Path, help="folder; files that would not change stay")
+    parser.set_defaults(run=_export)
+
+
+def _export(given: argparse.Namespace) -> None:
+    from . import export
+
+    try:
+        released = export.released()
+    except OSError as error:  # the book does without its network rather than not at all
+        print(f"no released model: {error}")
+        released = {}
+    sizes = export.page(given.target, **released)
+    for name, size in sizes.items():
+        print(f"{given.target / name}: {size / 1e6:.1f} MB compressed")
+    if "model.js" not in sizes:
+        print("the explore page runs without the network: it needs the released model, the Python "
+              "package onnx, and onnxruntime-web from npm")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -60,6 +60,32 @@ def packed():
 
 
 @pytest.fixture(scope="session")
+def network():
+    """An untrained network of the degradation task, its batch norm away from the identity."""
+    from aesthlib.models import build
+    from aesthlib.pretext.degradation import Degradation
+
+    backbone, generator = build("alexnet", 0), torch.Generator().manual_seed(0)
+    for module in backbone.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            for values, low, high in ((module.weight, 0.5, 1.5), (module.bias, -0.2, 0.5),
+                                      (module.running_mean, -0.5, 0.5),
+                                      (module.running_var, 0.5, 2.0)):  # fmt: skip
+                values.data.uniform_(low, high, generator=generator)
+    task = Degradation(backbone, Degradation.Options(), 0)
+    task.head.weight.data.mul_(4)  # so that classes differ
+    return torch.nn.ModuleDict({"backbone": backbone, "task": task}).eval()
+
+
+@pytest.fixture(scope="session")
+def probe():
+    """A linear probe of conv3's averaged features, with weights out of thin air."""
+    weights = torch.randn(384, generator=torch.Generator().manual_seed(1)) / 384
+    return {"layer": ["conv3"], "weights": weights.tolist(), "intercept": 4.0, "rmse": 0.8,
+            "srcc": 0.4, "benchmark": "OASIS beauty", "low": 1, "high": 7}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
 def full_disk():
     """Context in which no file grows beyond so many bytes; writing more fails as on a full disk."""
 

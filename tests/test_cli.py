@@ -38,7 +38,7 @@ def help_of(command, capsys):
 
 def test_help_names_every_command(capsys):
     text = help_of([], capsys)
-    assert all(command in text for command in ("pretrain", "probe", "study", "data"))
+    assert all(command in text for command in ("pretrain", "probe", "study", "data", "export"))
 
 
 @pytest.mark.parametrize(
