@@ -181,23 +181,16 @@ def page(
 
 
 def released() -> dict:
-    """The released model and its probe, as `page` takes them; nothing where there is none."""
-    import aesthlib
+    """The released model and its scorer, as `page` takes them; nothing where there is none."""
+    from . import pretrained
 
-    from .study import SCALES
-
-    loader = getattr(aesthlib, "load_pretrained", None)
-    if loader is None:
+    if not pretrained.names():
         return {}
-    pretrain = SCALES["study"].pretrain
-    found = {"model": loader("degradation_alexnet").eval(),
-             "patch_px": (pretrain.shorter_edge_px, pretrain.size_px)}  # fmt: skip
-    if importlib.util.find_spec("aesthlib.pretrained"):
-        pretrained = importlib.import_module("aesthlib.pretrained")
-        scorer = getattr(pretrained, "scorer", None)
-        if scorer:
-            found["scorer"] = scorer()
-    return found
+    trained = pretrained.config()
+    return {
+        "model": pretrained.load_pretrained(), "scorer": pretrained.scorer().plain(),
+        "patch_px": (trained.shorter_edge_px, trained.size_px),
+    }  # fmt: skip
 
 
 def _packed(content: bytes) -> str:

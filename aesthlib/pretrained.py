@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from . import features, files, metrics, ops, pretext, probes, records, training
 from .data import photographs
+from .models import LAYERS
 from .runs import Asked, Runs, Work
 
 FOLDER = Path(__file__).parent / "weights"
@@ -47,6 +48,14 @@ class Scorer:
     def __call__(self, values: Tensor) -> Tensor:
         """Predicted mean rating (N,) of pooled features, float (N, 1376)."""
         return values.double() @ torch.from_numpy(self.weights) + self.intercept
+
+
+    def plain(self) -> dict:
+        """The same in plain values, as `explore` and the book's page take it."""
+        return {
+            "layer": list(LAYERS), "weights": self.weights.tolist(), "intercept": self.intercept,
+            "rmse": self.rmse, "srcc": self.srcc, "benchmark": self.benchmark,
+        }  # fmt: skip
 
 
 def names() -> tuple[str, ...]:
