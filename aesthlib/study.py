@@ -241,7 +241,7 @@ SCALES = {
         ablation=replace(_STUDY, size_px=80, shorter_edge_px=96, epochs=2, drop_every_epochs=1),
         ablations=("reference", "losses", "entropy weight on", "attribute left out", "levels",
                    "shortcuts"),
-        ablation_every=2, budgets=(4,), few=2, operation_photographs=200, release="oasis",
+        ablation_every=2, budgets=(4,), operation_photographs=200, release="oasis",
         pages=tuple(page for page in PAGES if page not in ("05_adaptation", "07_confidence")),
     ),
     "paper": Scale(
