@@ -495,7 +495,7 @@
       const named = [[off, "off"], ...levels.paper.map((value) => [stops.indexOf(value), String(value)])];
       for (const [at, text] of named) {
         parts.push(s("line", { x1: x(at), x2: x(at), y1: top, y2: bottom, class: "ex-level" }),
-          s("text", { x: x(at), y: bottom + 16, "text-anchor": at === last ? "end" : "middle" }, text));
+          s("text", { x: x(at), y: bottom + 16, "text-anchor": at === 0 || at === last ? "end" : "middle" }, text));
       }
       parts.push(s("text", { x: (left + right) / 2, y: bottom + 36, "text-anchor": "middle" }, `${label}, along the slider`));
       if (points.length > 1) parts.push(s("polyline", { points: points.map(([at, value]) => `${x(at)},${y(value)}`).join(" "), class: "ex-line" }));
