@@ -95,12 +95,12 @@ def jpeg(images: Tensor, quality: int) -> Tensor:
         images: uint8 (N, 3, H, W).
         quality: libjpeg's quality, 1 … 100; 100 is mildest, yet not the identity.
     """
-    from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
-
     check_images(images)
     check_whole("quality", quality, 1, 100)
     if images.device.type != "cpu":
         return libjpeg.simulate(images, int(quality))
+    from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
+
     sources = _channels_last(images)
     coded = torch.empty_like(sources)
 
