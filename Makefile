@@ -50,7 +50,7 @@ book: $(READY) ## build the book from the committed records, without training
 test: $(READY) ## run all tests; PYTEST_ARGS="-k losses" selects some
 	$(BIN)python -m pytest $(PYTEST_ARGS)
 
-bench: $(READY) ## measure speed and write the book's page of it; BENCH="step cuda" selects
+bench: $(READY) ## measure speed and write the book's page of it; BENCH="step gpu" selects
 	@for name in $(BENCH); do $(BIN)python -W ignore benchmarks/$$name.py || exit; done
 	$(BIN)python benchmarks/page.py
 

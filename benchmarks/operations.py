@@ -111,8 +111,10 @@ def opencv_peers(arrays, cv2):
         return cv2.GaussianBlur(array, (side, side), v, borderType=cv2.BORDER_REPLICATE)
 
     turn = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
-    table = {"quantization": levels,
-             "exposure": lambda v: np.clip(np.rint(every * v), 0, 255).astype(np.uint8)}  # fmt: skip
+    table = {
+        "quantization": levels,
+        "exposure": lambda v: np.clip(np.rint(every * v), 0, 255).astype(np.uint8),
+    }
     pairs = list(zip(arrays, arrays[::-1], strict=True))
     return {
         "jpeg": lambda v: each(lambda a: code(a, v), arrays),
@@ -188,7 +190,7 @@ def imagecorruptions_peers(arrays, package):
 
 
 def difference(name: str, ours: torch.Tensor, theirs, images: torch.Tensor) -> tuple[float, bool]:
-    """Mean difference in levels, or relative difference of the noise's deviation; and same or not."""
+    """Mean difference in levels, of noise the relative one in deviation; and same or not."""
     theirs = torch.as_tensor(np.asarray(theirs))
     if theirs.shape[-1] == 3 and theirs.shape[1] != 3:
         theirs = theirs.permute(0, 3, 1, 2)

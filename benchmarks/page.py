@@ -14,7 +14,7 @@ PAGE = ROOT / "book" / "speed.md"
 PROGRAMS = {
     "operations": "Operations", "step": "The degrade step and the training step",
     "decode": "Decode and pack", "probes": "Probes", "growth": "Growth", "start": "Start",
-    "cuda": "CUDA",
+    "gpu": "CUDA",
 }  # fmt: skip
 HEAD = """# Speed
 
@@ -41,8 +41,9 @@ def section(name: str, title: str, folder: Path) -> str:
     """Markdown of one program's results."""
     path = folder / f"{name}.json"
     if not path.exists():
-        where = " on a GPU" if name == "cuda" else ""
-        return f"\n## {title}\n\nNot measured yet{where}: `benchmarks/{name}.py` writes this table.\n"
+        where = " on a GPU" if name == "gpu" else ""
+        told = f"Not measured yet{where}: `benchmarks/{name}.py` writes this table."
+        return f"\n## {title}\n\n{told}\n"
     record = json.loads(path.read_text())
     machine = record["machine"]
     versions = ", ".join(f"{key} {value}" for key, value in machine["versions"].items())

@@ -8,7 +8,7 @@ is fixed, nine tenths for training, as AADB's. Everything runs in this process, 
 on the machine slows all rows alike, so trust the ratios.
 
 The paper's protocol, stochastic descent through the frozen network in every epoch, is taken from
-measured rates: of the network's forward pass on patches of 227 px, times entries, epochs and probes.
+measured rates: of the network's forward pass on patches of 227 px, times entries, epochs, probes.
 It ends at the same accuracy at best, being the same model with the same penalty.
 """
 

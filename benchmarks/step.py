@@ -19,7 +19,9 @@ from aesthlib.ops.functional import IMAGENET_STD
 
 GFLOP = {("alexnet", 227): 3.80, ("alexnet", 128): 1.13, ("resnet18", 227): 12.06,
          ("resnet18", 128): 3.48}  # fmt: skip  # forward and backward, an image
-WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "aten::item", "aten::_local_scalar_dense")
+WAITS = (
+    "cudaStreamSynchronize", "cudaDeviceSynchronize", "aten::item", "aten::_local_scalar_dense",
+)  # fmt: skip
 
 
 class Samples(Dataset):

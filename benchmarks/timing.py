@@ -20,7 +20,7 @@ ROUNDS = 7
 
 
 def arguments(text: str, threads: int = 1, **more) -> argparse.Namespace:
-    """The options of every program: --threads, --rounds, --small, --out, and more (name=default)."""
+    """The options of every program: --threads, --rounds, --small, --out, and name=default."""
     parser = argparse.ArgumentParser(description=text)
     parser.add_argument("--threads", type=int, default=threads)
     parser.add_argument("--rounds", type=int, default=ROUNDS)

@@ -30,7 +30,7 @@ def test_every_program_has_a_section(page):
 def test_what_was_not_measured_is_said(page, tmp_path):
     text = page.page(tmp_path)
     assert text.count("Not measured yet") == len(page.PROGRAMS)
-    assert "Not measured yet on a GPU: `benchmarks/cuda.py`" in text
+    assert "Not measured yet on a GPU: `benchmarks/gpu.py`" in text
 
 
 def test_a_result_becomes_a_table_with_its_machine(page, tmp_path):

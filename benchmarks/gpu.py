@@ -1,7 +1,8 @@
 """All CUDA rows in one run of under ten minutes: operations, JPEG, the degrade and training steps.
 
-    python benchmarks/cuda.py [--size 227] [--count 64]
+    python benchmarks/gpu.py [--size 227] [--count 64]
 
+It is not called cuda.py: a script shadows the packages of its name, and torch imports `cuda`.
 It needs torch and torchvision alone; kornia is measured where it is installed. `--small` runs on
 whatever there is, a CPU included, to see that the script works. Bytes are those that an operation
 must read and write; `of the bandwidth` is their time at the copy rate of this device over its own.
@@ -52,7 +53,7 @@ def main() -> None:
     block = torch.empty(2**24 if given.small else 2**30, dtype=torch.uint8, device=device)
     (copy,) = measure("memory", {"copy": lambda: block.clone()}, 2 * block.numel())
     bandwidth = copy["per_second"]
-    del block
+    block = None
 
     peers = {"torchvision": torchvision_peers(first)}
     kornia = timing.peer("kornia")
@@ -120,7 +121,7 @@ def main() -> None:
                 compiled = torch.compile(step)
                 measure(f"step, {backbone}", {"step, compiled": compiled}, versions)
     timing.report(
-        "cuda", table, given, device=device, size_px=given.size, copy_gb_s=bandwidth / 1e9,
+        "gpu", table, given, device=device, size_px=given.size, copy_gb_s=bandwidth / 1e9,
         product_gflops=peak / 1e9, times_the_bandwidth=shares, shares=parts,
         waits_in_a_step=waits, not_reached=skipped, minutes=(time.perf_counter() - started) / 60,
     )  # fmt: skip
