@@ -9,6 +9,7 @@ HTML        := _build/html
 REMOTE      := origin
 BRANCH      := gh-pages
 PYTEST_ARGS :=
+BENCH       := operations step decode probes growth start
 LOCK_ARGS   :=
 
 # What the lock files hold beyond pyproject.toml's ranges.
@@ -21,7 +22,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup reproduce book test publish lock clean FORCE
+.PHONY: help setup reproduce book test bench publish lock clean FORCE
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -49,6 +50,10 @@ book: $(READY) ## build the book from the committed records, without training
 test: $(READY) ## run all tests; PYTEST_ARGS="-k losses" selects some
 	$(BIN)python -m pytest $(PYTEST_ARGS)
 
+bench: $(READY) ## measure speed and write the book's page of it; BENCH="step gpu" selects
+	@for name in $(BENCH); do $(BIN)python -W ignore benchmarks/$$name.py || exit; done
+	$(BIN)python benchmarks/page.py
+
 publish: $(READY) ## push the built book to the branch gh-pages (REMOTE=origin)
 	@test -f "$(HTML)/index.html" && test ! -e "$(HTML)/../.started" || { \
 	  echo "publish: no complete book in $(HTML); run 'make book' first" >&2; exit 1; }
@@ -64,13 +69,15 @@ publish: $(READY) ## push the built book to the branch gh-pages (REMOTE=origin)
 
 lock: $(VENV)/.base ## write the lock files anew; LOCK_ARGS=--upgrade moves every version
 	echo uv | $(VENV)/bin/python -m uv pip compile - $(lock_options) -o requirements-uv.lock
-	printf '%s\n' $(LOCK_PINS) | $(VENV)/bin/python -m uv pip compile pyproject.toml - --all-extras \
+	printf '%s\n' $(LOCK_PINS) | $(VENV)/bin/python -m uv pip compile pyproject.toml - $(lock_extras) \
 	  $(lock_options) -o requirements.lock
 
 clean: ## remove the built book and caches; runs/ and .venv stay
 	rm -rf _build book/executed $(EXPLORE) node_modules .pytest_cache .ruff_cache *.egg-info
 	find aesthlib tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Not bench: peers are measured where somebody installs them.
+lock_extras = --extra book --extra test --extra dev
 lock_options = --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_ARGS)
 
@@ -125,7 +132,7 @@ $(VENV)/.synced: $(VENV)/.base requirements.lock
 	@echo "setup 2/3: packages (several GB on the first time, most of it torch)"
 	@again=; test ! -e $(VENV)/.syncing || again=--reinstall; touch $(VENV)/.syncing; \
 	UV_HTTP_TIMEOUT=300 $(VENV)/bin/python -m uv pip sync --python $(VENV)/bin/python $$again \
-	  --only-binary :all: --require-hashes requirements.lock
+	  --compile-bytecode --only-binary :all: --require-hashes requirements.lock
 	@rm $(VENV)/.syncing && touch $@
 
 $(VENV)/.ready: $(VENV)/.synced pyproject.toml

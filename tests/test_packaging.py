@@ -20,7 +20,8 @@ LOCKS = ["requirements.lock", "requirements-uv.lock"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DIRECT = [
     Requirement(line)
-    for group in [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    for name, group in {"": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}.items()
+    if name != "bench"  # peers to measure against, installed by whoever does
     for line in group
 ]
 

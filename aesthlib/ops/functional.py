@@ -13,15 +13,21 @@ parameter outside its stated range.
 """
 
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from . import libjpeg
+
 IMAGENET_STD = (0.229, 0.224, 0.225)  # of pixels in [0, 1], channel by channel (torchvision)
 LUMINANCE_LEVELS = 255  # the largest value of a uint8 channel
 LARGEST_BLOCK_PX = 1024
+PIECE_VALUES = 160_000  # worked on at once: as floats they stay in the cache of a CPU's core
+NOISE_IMAGES = 16  # drawn at once: `torch.randn` gives the same in runs of 16 values
 NOISE_UNITS = ("standardized", "pixel")
 SHUFFLES = ("within", "move")
 
@@ -47,32 +53,64 @@ def check_whole(name: str, value: float, low: int, high: int) -> None:
 
 
 def to_uint8(values: Tensor) -> Tensor:
-    """Round floats (N, 3, H, W) half to even, clip to 0 … 255 and return uint8. Consumes values."""
-    return values.round_().clamp_(0, LUMINANCE_LEVELS).to(torch.uint8)
+    """Round floats half to even, clip to 0 … 255 and return uint8. Consumes values."""
+    values = values.round_().clamp_(0, LUMINANCE_LEVELS)
+    if values.device.type == "cpu":
+        values = values.to(torch.int16)  # a CPU has no instruction from float to uint8
+    return values.to(torch.uint8)
+
+
+def _in_pieces(work: Callable[..., Tensor], result: Tensor, *batches: Tensor) -> Tensor:
+    """Fill result with what work makes of a few images of each batch at a time.
+
+    On the CPU what lies between then never leaves the cache; other devices take all at once.
+
+    Args:
+        work: of pieces of the batches to the same piece of result.
+        result: (N, …), written over and returned.
+        batches: (N, …) each.
+    """
+    count = len(result)
+    piece = max(1, PIECE_VALUES // max(1, result[0].numel()))
+    if result.device.type != "cpu":
+        piece = count
+    for start in range(0, count, piece):
+        rows = slice(start, start + piece)
+        result[rows].copy_(work(*(batch[rows] for batch in batches)))
+    return result
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    """The same photographs as (N, H, W, 3), contiguous: a view where they are channels last."""
+    return images.permute(0, 2, 3, 1).contiguous()
 
 
 def jpeg(images: Tensor, quality: int) -> Tensor:
     """Compress and decompress with libjpeg, 4:2:0 (Table 1, attribute Much noise).
 
-    The codec runs on the CPU, one image a task in torch's number of threads; images on another
-    device travel there and back.
+    On the CPU the codec takes one image a task in torch's number of threads; on another device
+    `libjpeg.simulate` gives its very bytes.
 
     Args:
         images: uint8 (N, 3, H, W).
         quality: libjpeg's quality, 1 … 100; 100 is mildest, yet not the identity.
     """
-    from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
-
     check_images(images)
     check_whole("quality", quality, 1, 100)
+    if images.device.type != "cpu":
+        return libjpeg.simulate(images, int(quality))
+    from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
-    def code(image: Tensor) -> Tensor:
-        return decode_jpeg(encode_jpeg(image, quality=int(quality)), mode=ImageReadMode.RGB)
+    sources = _channels_last(images)
+    coded = torch.empty_like(sources)
 
-    sources = images.cpu().contiguous()
+    def code(index: int) -> None:
+        file = encode_jpeg(sources[index].permute(2, 0, 1), quality=int(quality))
+        coded[index] = decode_jpeg(file, mode=ImageReadMode.RGB).permute(1, 2, 0)
+
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        coded = torch.stack(list(pool.map(code, sources)))
-    return coded.to(images.device)
+        list(pool.map(code, range(len(sources))))  # which raises what a task raised
+    return coded.permute(0, 3, 1, 2)
 
 
 def gaussian_noise(
@@ -95,8 +133,18 @@ def gaussian_noise(
         return images.clone()
     scale = IMAGENET_STD if units == "standardized" else (1.0, 1.0, 1.0)
     sigma = math.sqrt(variance) * LUMINANCE_LEVELS * torch.tensor(scale).view(1, 3, 1, 1)
-    noise = torch.randn(images.shape, generator=generator).mul_(sigma).round_()
-    return to_uint8(noise.to(images.device) + images)
+    together = NOISE_IMAGES if images[0].numel() >= NOISE_IMAGES else len(images)
+    result = torch.empty_like(images)
+
+    def add(noise: Tensor, images: Tensor) -> Tensor:
+        noise = noise.mul_(sigma).round_().to(images.device)
+        return to_uint8(noise.add_(images.contiguous()))
+
+    for rows in torch.arange(len(images)).split(together):
+        rows = slice(int(rows[0]), int(rows[-1]) + 1)
+        noise = torch.randn(images[rows].shape, generator=generator)
+        _in_pieces(add, result[rows], noise, images[rows])
+    return result
 
 
 def rotate(images: Tensor, degrees: int) -> Tensor:
@@ -109,12 +157,32 @@ def rotate(images: Tensor, degrees: int) -> Tensor:
     check_images(images)
     if degrees not in (0, 90, 180, 270):
         raise ValueError(f"degrees must be 0, 90, 180 or 270, got {degrees}")
-    return torch.rot90(images, int(degrees) // 90, dims=(2, 3)).clone()
+    # as (N, H, W, 3), whose flips move whole pixels; rot90 copies, for 0° too
+    return torch.rot90(images.permute(0, 2, 3, 1), int(degrees) // 90, (1, 2)).permute(0, 3, 1, 2)
 
 
-def _block_means(images: Tensor, block_px: int) -> Tensor:
-    """Float32 means of the grid's blocks, (N, 3, ⌈H/b⌉, ⌈W/b⌉); cut ones average the rest."""
-    return F.avg_pool2d(images.to(torch.float32), block_px, ceil_mode=True, count_include_pad=False)
+def _block_means(pixels: Tensor, block_px: int) -> Tensor:
+    """Means of the grid's blocks; cut ones average what they have.
+
+    Args:
+        pixels: uint8 (N, H, W, 3).
+
+    Returns:
+        float32 (N, ⌈H/b⌉, ⌈W/b⌉, 3).
+    """
+    count, *sides, _ = pixels.shape
+    cells = [-(-side // block_px) for side in sides]
+    whole = [cell * block_px for cell in cells]
+    values = pixels.to(torch.float32)
+    if whole != sides:
+        values = F.pad(values, (0, 0, 0, whole[1] - sides[1], 0, whole[0] - sides[0]))
+    rows = values.view(count, cells[0], block_px, -1).sum(2)
+    sums = rows.view(count, *cells, block_px, 3).sum(3)  # whole numbers below 2²⁴, so exact
+    extent = [
+        (torch.arange(side) // block_px).bincount().to(pixels.device, torch.float32)
+        for side in sides
+    ]
+    return sums / (extent[0][:, None, None] * extent[1][:, None])
 
 
 def downsample(images: Tensor, factor: int) -> Tensor:
@@ -129,13 +197,19 @@ def downsample(images: Tensor, factor: int) -> Tensor:
     check_whole("factor", factor, 1, LARGEST_BLOCK_PX)
     if factor == 1:
         return images.clone()
+    factor = int(factor)
     height, width = images.shape[2:]
-    small = _block_means(images, int(factor))
-    # scale_factor, not size: a cut block keeps the sampling of a whole one
-    large = F.interpolate(small, scale_factor=float(factor), mode="bilinear", align_corners=False)[
-        :, :, :height, :width
-    ]
-    return to_uint8(large.contiguous(memory_format=torch.channels_last))
+    pixels = _channels_last(images)
+
+    def work(pixels: Tensor) -> Tensor:
+        small = _block_means(pixels, factor).permute(0, 3, 1, 2)
+        # scale_factor, not size: a cut block keeps the sampling of a whole one
+        large = F.interpolate(
+            small, scale_factor=float(factor), mode="bilinear", align_corners=False
+        )
+        return to_uint8(large.permute(0, 2, 3, 1)[:, :height, :width])
+
+    return _in_pieces(work, torch.empty_like(pixels), pixels).permute(0, 3, 1, 2)
 
 
 def quantize(images: Tensor, levels: int) -> Tensor:
@@ -148,10 +222,17 @@ def quantize(images: Tensor, levels: int) -> Tensor:
     check_images(images)
     check_whole("levels", levels, 2, 256)
     steps = int(levels) - 1
-    values = torch.arange(256, dtype=torch.float64)
-    # half up in exact arithmetic: index = ⌊x·steps/255 + ½⌋
-    index = torch.div(2 * values * steps + LUMINANCE_LEVELS, 2 * LUMINANCE_LEVELS).floor_()
-    return _look_up(images, to_uint8(index * LUMINANCE_LEVELS / steps))
+
+    def work(values: Tensor) -> Tensor:
+        if steps % 2:  # nothing lies half-way between levels, so floats round as exact numbers do
+            index = values.to(torch.float32).mul_(steps / LUMINANCE_LEVELS).round_()
+            return to_uint8(index.mul_(LUMINANCE_LEVELS / steps))
+        every = torch.arange(256, dtype=torch.float64)
+        # half up in exact arithmetic: index = ⌊x·steps/255 + ½⌋
+        index = torch.div(2 * every * steps + LUMINANCE_LEVELS, 2 * LUMINANCE_LEVELS).floor_()
+        return _look_up(values, to_uint8(index * LUMINANCE_LEVELS / steps))
+
+    return _in_pieces(work, torch.empty_like(images), images)
 
 
 def pixelate(images: Tensor, block_px: int) -> Tensor:
@@ -165,11 +246,16 @@ def pixelate(images: Tensor, block_px: int) -> Tensor:
     check_whole("block_px", block_px, 1, LARGEST_BLOCK_PX)
     if block_px == 1:
         return images.clone()
-    height, width = images.shape[2:]
-    means = to_uint8(_block_means(images, int(block_px)))
-    rows = torch.arange(height, device=images.device) // int(block_px)
-    columns = torch.arange(width, device=images.device) // int(block_px)
-    return means.index_select(2, rows).index_select(3, columns)
+    block_px = int(block_px)
+    rows, columns = (torch.arange(side, device=images.device) // block_px
+                     for side in images.shape[2:])  # fmt: skip
+    pixels = _channels_last(images)
+
+    def work(pixels: Tensor) -> Tensor:
+        means = to_uint8(_block_means(pixels, block_px))
+        return means.index_select(2, columns).index_select(1, rows)
+
+    return _in_pieces(work, torch.empty_like(pixels), pixels).permute(0, 3, 1, 2)
 
 
 def expose(images: Tensor, factor: float) -> Tensor:
@@ -181,14 +267,22 @@ def expose(images: Tensor, factor: float) -> Tensor:
     """
     check_images(images)
     _check_range("factor", factor, 0, 1e6)
-    return _look_up(images, to_uint8(torch.arange(256, dtype=torch.float64) * factor))
+
+    def work(values: Tensor) -> Tensor:
+        if factor == 0.5:  # of two neighbours the even one
+            half = values >> 1
+            return half.add_((values & half).bitwise_and_(1))
+        if factor in (1, 3, 5):  # which divide 255
+            return values.clamp(max=int(LUMINANCE_LEVELS // factor)).mul_(int(factor))
+        return _look_up(values, to_uint8(torch.arange(256, dtype=torch.float64) * factor))
+
+    return _in_pieces(work, torch.empty_like(images), images)
 
 
-def _look_up(images: Tensor, table: Tensor) -> Tensor:
+def _look_up(values: Tensor, table: Tensor) -> Tensor:
     """Map every value through a uint8 table (256,): exact and the same on every device."""
-    values = images.permute(0, 2, 3, 1)  # contiguous where images are channels last
-    mapped = table.to(images.device).index_select(0, values.flatten().int())
-    return mapped.view(values.shape).permute(0, 3, 1, 2)
+    mapped = table.to(values.device).index_select(0, values.flatten().int())
+    return mapped.view(values.shape)
 
 
 def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
@@ -208,7 +302,27 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     radius = math.ceil(4 * sigma)
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
     kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
-    kernel = (kernel / kernel.sum()).to(images.device, torch.float32)
+    kernel = (kernel / kernel.sum()).to(torch.float32)
+    neighbours = 1 - kernel[radius].item() ** 2  # what all but the pixel itself weigh
+    if LUMINANCE_LEVELS * neighbours < 0.49:  # rounds to the input
+        return images.clone()
+    if images.device.type != "cpu":
+        return _convolve(images, kernel)
+    pixels = _channels_last(images)
+    height, width = pixels.shape[1:3]
+
+    def work(pixels: Tensor) -> Tensor:
+        rows = _extend(pixels.to(torch.float32), 1, radius).flatten(2)
+        rows = _weigh(rows, kernel, 1, height)
+        columns = _extend(rows.view(len(pixels), height, width, 3), 2, radius).flatten(2)
+        return to_uint8(_weigh(columns, kernel, 3, 3 * width).view(pixels.shape))
+
+    return _in_pieces(work, torch.empty_like(pixels), pixels).permute(0, 3, 1, 2)
+
+
+def _convolve(images: Tensor, kernel: Tensor) -> Tensor:
+    """The separable convolution of uint8 (N, 3, H, W) by the device's own kernels."""
+    kernel, radius = kernel.to(images.device), len(kernel) // 2
     blurred = images.to(torch.float32)
     vertical = kernel.view(1, 1, -1, 1).repeat(3, 1, 1, 1)
     horizontal = kernel.view(1, 1, 1, -1).repeat(3, 1, 1, 1)
@@ -218,6 +332,31 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
             F.pad(blurred, (radius, radius, 0, 0), "replicate"), horizontal, groups=3
         )
     return to_uint8(blurred)
+
+
+def _extend(values: Tensor, dim: int, radius: int) -> Tensor:
+    """Repeat both ends of (N, H, W, 3) along a dimension, radius times."""
+    size = values.shape[dim]
+    shape = list(values.shape)
+    shape[dim] += 2 * radius
+    extended = values.new_empty(shape)
+    extended.narrow(dim, radius, size).copy_(values)
+    extended.narrow(dim, 0, radius).copy_(values.narrow(dim, 0, 1))
+    extended.narrow(dim, radius + size, radius).copy_(values.narrow(dim, size - 1, 1))
+    return extended
+
+
+def _weigh(values: Tensor, kernel: Tensor, step: int, size: int) -> Tensor:
+    """Sum of kernel[j] · values shifted by j · step, along dimension 1 (step 1) or 2 (step 3).
+
+    One multiply-add a tap, in the order of a convolution: its very bits, at the speed of memory.
+    """
+    dim = 1 if step == 1 else 2
+    first, *others = kernel.tolist()
+    result = values.narrow(dim, 0, size) * first
+    for tap, weight in enumerate(others, start=1):
+        result.add_(values.narrow(dim, tap * step, size), alpha=weight)
+    return result
 
 
 def patch_shuffle(
@@ -253,28 +392,43 @@ def patch_shuffle(
         if rows * columns == 0:
             return images.clone()
     chosen_count = max(1, round(fraction * rows * columns))
-    order = torch.rand(count, rows * columns, generator=generator).argsort(dim=1, stable=True)
+    order = _order(torch.rand(count, rows * columns, generator=generator))
     chosen = order[:, :chosen_count]  # (N, K) blocks in random order
-    in_block = torch.arange(block_px)
+    y, x = chosen // columns * block_px, chosen % columns * block_px
+    offsets = torch.arange(block_px)  # of a block's pixels in raster order
+    offset_y, offset_x = offsets.repeat_interleave(block_px), offsets.repeat(block_px)
     # pixel addresses (N, K, b²) of the chosen blocks; those beyond the edge are not inside
-    y = (chosen // columns * block_px)[..., None, None] + in_block[:, None]
-    x = (chosen % columns * block_px)[..., None, None] + in_block
-    y, x = (axis.reshape(count, chosen_count, -1) for axis in torch.broadcast_tensors(y, x))
-    inside = (y < height) & (x < width)
-    address = (y * width + x) + (torch.arange(count) * height * width)[:, None, None]
+    first = y * width + x + (torch.arange(count) * height * width)[:, None]
+    address = first[..., None] + (offset_y * width + offset_x)
     if reading == "within":
+        inside = (y[..., None] + offset_y < height) & (x[..., None] + offset_x < width)
         keys = torch.rand(address.shape, generator=generator)
         # the pixels inside, in raster order, receive the pixels inside in random order
-        order = keys.masked_fill_(~inside, 2.0).argsort(dim=-1, stable=True)
+        order = _order(keys.masked_fill_(~inside, 1.0))
         targets, sources = address[inside], address.gather(-1, order)[inside.gather(-1, order)]
     else:  # the chosen blocks in raster order receive the chosen blocks in random order
         targets = address.gather(1, chosen.argsort(1)[..., None].expand_as(address)).flatten()
         sources = address.flatten()
-    source_of = torch.arange(count * height * width)
-    source_of[targets] = sources
-    pixels = images.permute(0, 2, 3, 1).reshape(-1, 3)
-    shuffled = pixels.index_select(0, source_of.to(images.device))
+    pixels = _channels_last(images).view(-1, 3)
+    targets, sources = targets.to(images.device), sources.to(images.device)
+    shuffled = pixels.clone().index_copy_(0, targets, pixels.index_select(0, sources))
     return shuffled.view(count, height, width, 3).permute(0, 3, 1, 2)
+
+
+def _order(keys: Tensor) -> Tensor:
+    """Stable argsort along the last dimension, of draws of `torch.rand` and ones.
+
+    Draws are multiples of 2⁻²⁴: with the place in the low bits they sort as whole numbers, all
+    different, many times as fast.
+    """
+    length = keys.shape[-1]
+    bits = (length - 1).bit_length()
+    whole = (keys.numpy() * 2.0**24).astype(np.int32 if 25 + bits < 32 else np.int64)
+    whole <<= bits
+    whole |= np.arange(length, dtype=whole.dtype)
+    whole.sort(-1)
+    whole &= (1 << bits) - 1
+    return torch.from_numpy(whole.astype(np.int64, copy=False))
 
 
 def mixup(images: Tensor, alpha: float, partners: Tensor) -> Tensor:
@@ -293,4 +447,9 @@ def mixup(images: Tensor, alpha: float, partners: Tensor) -> Tensor:
             f"partners must have the shape of images {tuple(images.shape)}, "
             f"got {tuple(partners.shape)}"
         )
-    return to_uint8(images * (1.0 - alpha) + partners * float(alpha))
+
+    def work(images: Tensor, partners: Tensor) -> Tensor:
+        share = partners.to(torch.float32).mul_(float(alpha))
+        return to_uint8(images.to(torch.float32).mul_(1.0 - alpha).add_(share))
+
+    return _in_pieces(work, torch.empty_like(images), images, partners)

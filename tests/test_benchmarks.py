@@ -1,0 +1,48 @@
+"""The benchmarks' page: what the last results say, and what was not measured."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def page():
+    spec = importlib.util.spec_from_file_location("page", ROOT / "benchmarks" / "page.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_books_page_is_that_of_the_stored_results(page):
+    assert page.PAGE.read_text() == page.page()
+
+
+def test_every_program_has_a_section(page):
+    shared = {"timing", "page"}
+    programs = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - shared
+    assert programs == set(page.PROGRAMS)
+
+
+def test_what_was_not_measured_is_said(page, tmp_path):
+    text = page.page(tmp_path)
+    assert text.count("Not measured yet") == len(page.PROGRAMS)
+    assert "Not measured yet on a GPU: `benchmarks/gpu.py`" in text
+
+
+def test_a_result_becomes_a_table_with_its_machine(page, tmp_path):
+    row = {"group": "jpeg/1", "name": "Pillow", "seconds": 0.05, "low": 0.04, "high": 0.06,
+           "per_second": 1280.0, "ratio": 2.5, "note": "same, differs by 0"}  # fmt: skip
+    machine = {"processor": "a processor", "threads": 1, "gpu": "none", "day": "2026-11-24",
+               "versions": {"torch": "2.13.0", "kornia": "missing"}}  # fmt: skip
+    record = {"name": "operations", "machine": machine, "rounds": 7, "rows": [row],
+              "never_slower": False, "against_fastest": {"jpeg/1": 2.5}}  # fmt: skip
+    (tmp_path / "operations.json").write_text(json.dumps(record))
+    text = page.section("operations", "Operations", tmp_path)
+    assert "a processor, 1 threads, GPU none, 7 rounds, 2026-11-24; torch 2.13.0, kornia" in text
+    assert ("| jpeg/1 | Pillow | 50.00 | 40.00 to 60.00 | 1,280.0 | 2.50 | same, differs by 0 |"
+            in text)  # fmt: skip
+    assert "- never slower: false" in text and "- against fastest: jpeg/1 2.5" in text
