@@ -29,7 +29,7 @@ def main() -> None:
         raise SystemExit("no CUDA device: --small runs on the CPU, to see that the script works")
     device = "cuda" if cuda else "cpu"
     if given.small:
-        given.size, given.count, given.rounds = 64, 4, 2
+        given.size, given.count, given.rounds = 96, 4, 2
     started = time.perf_counter()
     images = photographs(given.count, given.size).to(device)
     first = images.contiguous()
