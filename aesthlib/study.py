@@ -419,7 +419,7 @@ class Study:
                         found.append(inquiries.within_kinds(self.runs, probed, asked))
             for (method, seed), theirs in moments.items():
                 ours = moments.get((OURS, seed))
-                if ours and method != OURS:
+                if ours and method == "random":
                     found.append(self.runs.compare(ours, theirs))
             for method in ("random", OURS):
                 run = self.pretrained(method)[0]

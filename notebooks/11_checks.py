@@ -31,6 +31,7 @@ seed = -1  # of weights, crops and draws; -1 takes all seeds of the scale
 # %% tags=["hide-input"]
 import pandas as pd
 from IPython.display import HTML, display
+from myst_nb import glue
 
 from aesthlib import ops, plots
 from aesthlib.records import load
@@ -99,6 +100,11 @@ print(
     f"By the three cues together {100 * table.loc['mean', 'all three']:.0f} % of the versions are named "
     f"rightly" + (f", by the network {100 * table.loc['mean', 'network']:.0f} %." if known else ".")
 )
+
+# %% tags=["remove-cell"]
+glue("cues", float(100 * table.loc["mean", "all three"]), display=False)
+if known:
+    glue("network", float(100 * table.loc["mean", "network"]), display=False)
 
 # %% [markdown]
 # Much of this is the operation itself: blocks *are* what pixelation does, and missing levels what
