@@ -104,9 +104,12 @@ def jpeg(images: Tensor, quality: int) -> Tensor:
     sources = _channels_last(images)
     coded = torch.empty_like(sources)
 
+    inference = torch.is_inference_mode_enabled()  # which threads do not inherit
+
     def code(index: int) -> None:
-        file = encode_jpeg(sources[index].permute(2, 0, 1), quality=int(quality))
-        coded[index] = decode_jpeg(file, mode=ImageReadMode.RGB).permute(1, 2, 0)
+        with torch.inference_mode(inference):
+            file = encode_jpeg(sources[index].permute(2, 0, 1), quality=int(quality))
+            coded[index] = decode_jpeg(file, mode=ImageReadMode.RGB).permute(1, 2, 0)
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         list(pool.map(code, range(len(sources))))  # which raises what a task raised

@@ -131,3 +131,17 @@ def test_a_batch_keeps_its_bytes(count, side, threads_used):
         versions = ops.degrade(images, ops.draw(count, generator), generator)
     expected = DEGRADED[count, side, threads_used]
     assert hashlib.sha256(raw(versions)).hexdigest()[:16] == expected
+
+
+@pytest.mark.parametrize("item", ops.CLASSES, ids=lambda item: item.name)
+def test_inference_mode_changes_nothing(item, speckled):
+    """Threads do not inherit it, and what is made there takes no values from outside."""
+    images = speckled(3, 40, 40)
+
+    def degraded():
+        generator = torch.Generator().manual_seed(1)
+        return ops.apply(images, item.index, images.roll(1, 0), generator)
+
+    expected = degraded()
+    with torch.inference_mode():
+        assert torch.equal(degraded(), expected)
