@@ -198,8 +198,9 @@ def within_kinds(runs: Runs, probed: dict, asked: Asked) -> dict:
     """The record of what a probe's predictions say within each kind of photograph.
 
     The rank correlation of predictions and ratings in each kind, its mean weighted by their sizes,
-    and what the kind alone tells: the correlation, and the share of the ratings' variance, of each
-    kind's mean rating over the other entries.
+    and what the kind alone tells: the correlation, and the share of the ratings' variance, of the
+    mean rating of each kind. (The mean over the other entries would fall where an entry's own
+    rating rises, and so turn the order within a kind round.)
 
     Args:
         probed: record of an exact probe of ratings.
@@ -213,8 +214,7 @@ def within_kinds(runs: Runs, probed: dict, asked: Asked) -> dict:
         stored = runs.store.read_scores(probed["run_id"])
         mos, kinds = stored["truth.mos"], judged.kinds
         names, number, sizes = np.unique(kinds, return_inverse=True, return_counts=True)
-        totals = np.bincount(number, mos)
-        known = (totals[number] - mos) / np.maximum(sizes[number] - 1, 1)
+        known = (np.bincount(number, mos) / sizes)[number]
         rows = [
             {"dataset": asked.name, "layer": "kind alone", "metric": name, "value": float(value),
              "n": len(mos)}

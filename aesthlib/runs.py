@@ -148,6 +148,7 @@ class Runs:
     device: str
     plan: dict[str, Job] | None = None
     _entries: dict = field(default_factory=dict, repr=False)
+    _packs: dict = field(default_factory=dict, repr=False)
 
     # -- photographs
 
@@ -163,8 +164,13 @@ class Runs:
                 raise records.RecordMissing(
                     f"the photographs {of.name!r} are needed: name their folder with --data-root"
                 )
-            target = self.store.path("packs", f"{of.name}-{shorter_edge_px}")
-            return photographs.pack(of.sources(), target, shorter_edge_px, of.name)
+            key = (of.name, shorter_edge_px)
+            if key not in self._packs:  # to look for changed files once is enough
+                target = self.store.path("packs", f"{of.name}-{shorter_edge_px}")
+                self._packs[key] = photographs.pack(
+                    of.sources(), target, shorter_edge_px, of.name
+                )
+            return self._packs[key]
 
         if self.plan is not None:
             with contextlib.suppress(records.RecordMissing):

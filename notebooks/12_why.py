@@ -117,7 +117,7 @@ display(HTML(visible.rename(index=plots.TITLES).to_html()))
 
 # %% [markdown]
 # ## Is it the content?
-# How well a photograph's kind alone predicts its rating (each kind's mean over the other photographs), and
+# How well a photograph's kind alone predicts its rating (by the mean of its kind), and
 # how well the probes order the photographs *within* a kind.
 
 # %% tags=["hide-input"]
