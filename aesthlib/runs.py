@@ -164,8 +164,8 @@ class Runs:
                 raise records.RecordMissing(
                     f"the photographs {of.name!r} are needed: name their folder with --data-root"
                 )
-            key = (of.name, shorter_edge_px)
-            if key not in self._packs:  # to look for changed files once is enough
+            key = (of, shorter_edge_px)
+            if key not in self._packs:  # of the same photographs, changed files are looked for once
                 target = self.store.path("packs", f"{of.name}-{shorter_edge_px}")
                 self._packs[key] = photographs.pack(
                     of.sources(), target, shorter_edge_px, of.name

@@ -289,6 +289,7 @@ class Study:
         self.store = records.Store(Path(store), compute=not load_only)
         self.data_root = Path(data_root) if data_root else None
         self.runs = Runs(self.store, scale, training.choose_device(device))
+        self._folders: dict[tuple, Photographs] = {}
 
     # -- pages
 
@@ -578,7 +579,8 @@ class Study:
         if every == 1:
             return whole
         sources = None if whole.sources is None else lambda: whole.sources()[::every]
-        return Photographs(f"{whole.name}-every-{every}", sources)
+        part = Photographs(f"{whole.name}-every-{every}", sources)
+        return self._folders.setdefault((part.name, False), part)
 
     def ablated(self) -> dict[tuple[str, str], dict]:
         """Records of the ablations' pretraining by group and name in `ABLATIONS`."""
@@ -620,7 +622,9 @@ class Study:
         folder = None if self.data_root is None else self.data_root / name
         if name in benchmarks.READERS:
             return rated(name, folder).photographs
-        return folder_photographs(folder, name, labelled)
+        return self._folders.setdefault(
+            (name, labelled), folder_photographs(folder, name, labelled)
+        )
 
     def _pretrained_on(self, method: str) -> Photographs:
         name = self.scale.labelled.get(method, self.scale.photographs)

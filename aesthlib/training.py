@@ -256,8 +256,9 @@ def pretrain(
                 "code_sha256": records.CODE_SHA256,
             }
         )
-        if reading is not None:
-            history[-1]["joules"] = round(_spent(reading, joules, device)[1], 3)
+        reading, joules = _spent(reading, joules, device)
+        if reading is not None and joules > 0:
+            history[-1]["joules"] = round(joules, 3)
         sha256 = _save(folder, identity, model, optimizer, history)
     line.close()
     if task.trains and not settled:

@@ -82,7 +82,8 @@ for (dataset, metric, method), row in mean.iterrows():
     for column in ("value", "low", "high"):
         suffix = "" if column == "value" else f"_{column}"
         glue(f"{dataset}_{method}_{metric}{suffix}", float(unit * row[column]), display=False)
-    glue(f"{dataset}_n", float(row.n), display=False)
+for dataset, count in mean.groupby("dataset").n.first().items():
+    glue(f"{dataset}_n", float(count), display=False)
 trained = next(r for r in found if r["experiment"] == "pretrain" and r["method"] == OURS)
 glue("pretext_accuracy", float(100 * trained["history"][-1]["accuracy"]), display=False)
 glue("entropy_weight", float(trained["history"][-1]["entropy_weight"]), display=False)

@@ -158,7 +158,7 @@ def test_study_computes_first_and_the_pages_then_load(staged, capsys):
     }  # fmt: skip
     assert target == "book/executed/study" and staged["published"] == 1
     shown = capsys.readouterr().out
-    assert "2 records of scale study in runs" in shown and "7 pages in" in shown
+    assert "2 records of scale study in runs" in shown and "13 pages in" in shown
     assert "7 records of scale study published" in shown
 
 
@@ -173,7 +173,7 @@ def test_study_of_some_pages_or_of_records_computes_nothing_before(
     assert cli.main(["study", *options]) == 0
     assert staged["studies"] == []
     ((names, parameters, _),) = staged["runs"]
-    assert names == (("probes",) if "probes" in options else tuple(PAGES))
+    assert names == (("probes",) if "probes" in options else SCALES["smoke"].pages)
     assert (parameters["store"], parameters["load_only"]) == (store, load_only)
     assert parameters.get("seed") == ("3" if "seed" in options else None)
 

@@ -28,7 +28,7 @@ def tiny(monkeypatch):
         unseen_pairs=6, benchmarks=("unseen", "oasis"), fractions=(0.5,), subsets=1,
         scratch=("oasis",), adapt=labels_config(TINY, learning_rate=0.01),
         adapt_starts=(("alexnet", "scratch"), ("alexnet", OURS)), ablation=TINY,
-        ablations=("reference", "levels"),
+        ablations=("reference", "levels"), pages=tuple(PAGES),
     )  # fmt: skip
     monkeypatch.setitem(study.SCALES, "smoke", scale)
     monkeypatch.setattr(runs, "HELD_OUT_CROPS", 40)
@@ -356,7 +356,8 @@ def study_planned(tmp_path):
     """Function of changes to scale "study" to its study, planned without any photographs."""
 
     def make(monkeypatch, **changes):
-        counts = {"photos": 400, "photos-every-4": 100} | runs.PUBLISHED_COUNTS
+        counts = {"photos": 400, "photos-every-2": 200, "photos-every-4": 100}
+        counts |= runs.PUBLISHED_COUNTS
         monkeypatch.setattr(runs, "PUBLISHED_COUNTS", counts)
         monkeypatch.setitem(study.SCALES, "study", replace(SCALES["study"], **changes))
         asked = Study("study", tmp_path / "none", device="cpu")
@@ -379,7 +380,7 @@ def test_without_what_is_not_asked_the_names_of_runs_stay(study_planned, monkeyp
 
 
 def test_what_a_benchmark_shows_is_kept_out_of_every_run(study_planned, monkeypatch):
-    asked = study_planned(monkeypatch)
+    asked = study_planned(monkeypatch, few=2)
     before = {run["run_id"] for run in asked.cost()}
     monkeypatch.setattr(study.inquiries, "left_out", lambda record: ("b.jpg", "a.jpg"))
     trained = [run for run in asked.cost() if run["experiment"] == "pretrain"]
@@ -407,10 +408,11 @@ def test_budgets_keep_the_shape_of_the_schedule(study_planned, monkeypatch):
 
 
 def test_fewer_photographs_are_seen_as_often_in_all(study_planned, monkeypatch):
-    asked = study_planned(monkeypatch)
+    asked = study_planned(monkeypatch, few=2)
     config, whole = asked.fewer_photographs()["config"], SCALES["study"].ablation
+    assert SCALES["study"].ablation_every == 2
     assert (config["epochs"], config["drop_every_epochs"]) == (
-        4 * whole.epochs, 4 * whole.drop_every_epochs,
+        2 * whole.epochs, 2 * whole.drop_every_epochs,
     )  # fmt: skip
     assert asked.fewer_photographs()["data"][0]["name"] == "photos-every-4"
 
