@@ -344,7 +344,7 @@ def test_scale_smoke_decides_no_claim_that_rests_on_training(monkeypatch):
 
 
 def test_gather_takes_the_records_of_the_study_alone(tmp_path, monkeypatch):
-    scale = replace(study.SCALES["study"], pages=("01_degradations",))
+    scale = replace(study.SCALES["study"], pages=("01_degradations",), ablations=())
     monkeypatch.setitem(study.SCALES, "study", scale)
     asked = Study("study", tmp_path, device="cpu")
     asked.runs.plan = {}

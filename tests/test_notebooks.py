@@ -10,6 +10,7 @@ import pytest
 
 from aesthlib import notebooks
 from aesthlib.notebooks import NotebookError
+from aesthlib.study import SCALES
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADER = """# ---
@@ -233,8 +234,9 @@ def test_own_notebooks_run_by_papermill_after_a_conversion(name, tmp_path):
         [python, "-m", "jupytext", "--to", "ipynb", f"notebooks/{name}.py", "-o", converted],
         cwd=ROOT, check=True, capture_output=True,
     )  # fmt: skip
+    scale = "smoke" if name in SCALES["smoke"].pages else "study"
     done = subprocess.run(
-        [python, "-m", "papermill", converted, tmp_path / "out.ipynb", "-p", "scale", "smoke",
+        [python, "-m", "papermill", converted, tmp_path / "out.ipynb", "-p", "scale", scale,
          "-p", "store", "book/results", "-p", "load_only", "True"],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
