@@ -1,7 +1,8 @@
-"""What the tests share: photographs made on the spot, packs of them, a full disk."""
+"""What the tests share: photographs made on the spot, packs of them, a full disk, a browser."""
 
 import os
 import resource
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from aesthlib.data.photographs import Pack
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 
 
 def pytest_runtest_setup(item):
@@ -109,3 +112,16 @@ def shared():
     if not (folder / "data").is_dir():
         pytest.skip("no ../shared/data; AESTHLIB_SHARED can name the folder above data")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium; skips where there is none."""
+    sync = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM:
+        pytest.skip("no Chromium on this machine (on Debian: install chromium)")
+    with sync.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-background-networking"]
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield opened
+        opened.close()

@@ -24,7 +24,6 @@ TOC = yaml.safe_load((BOOK / "_toc.yml").read_text())
 ENTRIES = [TOC["root"]] + [row["file"] for part in TOC["parts"] for row in part["chapters"]]
 PROSE = [BOOK / f"{entry}.md" for entry in ENTRIES if not entry.endswith(".ipynb")]
 NOTEBOOKS = [entry for entry in ENTRIES if entry.endswith(".ipynb")]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 GLUE = re.compile(r"\{glue:text\}`([^`:]+)::([^`:]+)(?::[^`]*)?`")
 CITE = re.compile(r"\{cite:[a-z]+\}`([^`]+)`")
 MACHINE_PATH = re.compile(r"(?<![\w/.])/(?:work|tmp|home|root|Users|var|mnt)/|[A-Z]:\\")
@@ -295,18 +294,6 @@ def test_every_public_module_is_in_the_reference():
 
 
 # --- in a browser ----------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM:
-        pytest.skip("no Chromium on this machine (on Debian: install chromium)")
-    with sync.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking"]
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield opened
-        opened.close()
 
 
 @pytest.mark.browser

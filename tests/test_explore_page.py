@@ -22,7 +22,6 @@ from PIL import Image
 from aesthlib import explore, export, ops
 
 ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 RUNTIME = ROOT / export.RUNTIME
 LACKING = [name for name, there in (
     ("the package onnx", importlib.util.find_spec("onnx")), ("node_modules", RUNTIME.is_dir()),
@@ -31,18 +30,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 needs_network = pytest.mark.skipif(
     bool(LACKING), reason=f"the page cannot run the network without {' and '.join(LACKING)}"
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM:
-        pytest.skip("no Chromium on this machine (on Debian: install chromium)")
-    with sync.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking"]
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield opened
-        opened.close()
 
 
 def write_site(folder, **more):
