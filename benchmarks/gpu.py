@@ -13,7 +13,7 @@ import time
 import timing
 import torch
 from operations import kornia_peers, photographs, torchvision_peers
-from step import WAITS, product, trainer
+from step import degrader, product, trainer, waits
 
 from aesthlib import ops
 from aesthlib.ops import libjpeg
@@ -96,34 +96,23 @@ def main() -> None:
             "torchvision's encoder": nvjpeg, "libjpeg on the CPU": there_and_back,
         })  # fmt: skip
 
-    generator = torch.Generator().manual_seed(0)
-
-    def degrade():
-        return ops.degrade(images, ops.draw(len(images), generator), generator)
-
     peak = product(device, torch.bfloat16)
-    parts, waits = {}, {}
-    own = measure("degrade", {"aesthlib": degrade})
+    parts, waiting = {}, {}
+    own = measure("degrade", {"aesthlib": degrader(given.count, given.size, device)})
     for backbone in ("alexnet", "resnet18"):
         step, alone, versions = trainer(backbone, images, "bf16")
-        found = measure(
-            f"step, {backbone}", {"step": step, "bare backbone": alone}, versions
-        )
+        found = measure(f"step, {backbone}", {"step": step, "bare backbone": alone}, versions)
         if len(found) == 2:
             parts[f"{backbone}: of the bare backbone"] = found[1]["seconds"] / found[0]["seconds"]
             parts[f"{backbone}: degrade step"] = own[0]["seconds"] / found[0]["seconds"]
-            with torch.profiler.profile() as profile:
-                step()
-            waits[backbone] = {
-                event.key: event.count for event in profile.key_averages() if event.key in WAITS
-            }
+            waiting[backbone] = waits(step)
             if cuda and time.perf_counter() - started < LIMIT_SECONDS / 2:
                 compiled = torch.compile(step)
                 measure(f"step, {backbone}", {"step, compiled": compiled}, versions)
     timing.report(
         "gpu", table, given, device=device, size_px=given.size, copy_gb_s=bandwidth / 1e9,
         product_gflops=peak / 1e9, times_the_bandwidth=shares, shares=parts,
-        waits_in_a_step=waits, not_reached=skipped, minutes=(time.perf_counter() - started) / 60,
+        waits_in_a_step=waiting, not_reached=skipped, minutes=(time.perf_counter() - started) / 60,
     )  # fmt: skip
 
 

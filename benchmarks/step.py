@@ -2,9 +2,14 @@
 
     python benchmarks/step.py [--threads 2] [--size 227] [--batch 64]
 
-Without a GPU all runs on the CPU. The matrix product's rate is measured in the same run; a profile
-of one step lists the calls that wait for the device: there must be none.
+Without a GPU all runs on the CPU. The degrade step begins with decoded photographs and ends with
+normalized floats: crop, flip, three operations a patch at both levels. Its peer does the same, a
+sample at a time, with Pillow and NumPy in as many DataLoader workers as there are threads. The rate
+of a matrix product is measured in the same run. On CUDA a profile of one step lists the calls that
+wait for the device: there must be none.
 """
+
+import io
 
 import numpy as np
 import timing
@@ -14,41 +19,82 @@ from PIL import Image, ImageFilter
 from torch.utils.data import DataLoader, Dataset
 
 from aesthlib import ops, pretext, training
-from aesthlib.models.backbones import IMAGENET_MEAN, build
+from aesthlib.data.photographs import Pack
+from aesthlib.models.backbones import IMAGENET_MEAN, Normalize, build, training_flops
 from aesthlib.ops.functional import IMAGENET_STD
 
-GFLOP = {("alexnet", 227): 3.80, ("alexnet", 128): 1.13, ("resnet18", 227): 12.06,
-         ("resnet18", 128): 3.48}  # fmt: skip  # forward and backward, an image
-WAITS = (
-    "cudaStreamSynchronize", "cudaDeviceSynchronize", "aten::item", "aten::_local_scalar_dense",
-)  # fmt: skip
+WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize")
+EDGE_PX = 29  # by which photographs are larger than patches, as 256 px and 227 px
+
+
+def jpeg(picture: Image.Image, quality: int) -> Image.Image:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    return Image.open(file).convert("RGB")
+
+
+def noisy(picture, variance, rng):
+    sigma = variance**0.5 * np.array(IMAGENET_STD) * 255
+    values = np.asarray(picture) + rng.normal(0, 1, (*picture.size[::-1], 3)) * sigma
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+
+
+def shuffled(picture, fraction, rng, block=8):
+    array = np.array(picture)
+    places = [
+        (y, x) for y in range(0, array.shape[0], block) for x in range(0, array.shape[1], block)
+    ]
+    for chosen in rng.choice(len(places), round(fraction * len(places)), replace=False):
+        y, x = places[chosen]
+        part = array[y : y + block, x : x + block]
+        array[y : y + block, x : x + block] = rng.permutation(part.reshape(-1, 3)).reshape(
+            part.shape
+        )
+    return Image.fromarray(array)
+
+
+def levelled(picture, levels):
+    steps = levels - 1
+    return picture.point([round(int(x * steps / 255 + 0.5) * 255 / steps) for x in range(256)] * 3)
+
+
+EDITS = {  # of a picture, a value, a generator and another picture
+    "jpeg": lambda p, v, rng, other: jpeg(p, v),
+    "gaussian_noise": lambda p, v, rng, other: noisy(p, v, rng),
+    "rotation": lambda p, v, rng, other: p.transpose(getattr(Image.Transpose, f"ROTATE_{v}")),
+    "downsampling": lambda p, v, rng, other: p.reduce(v).resize(p.size, Image.Resampling.BILINEAR),
+    "quantization": lambda p, v, rng, other: levelled(p, v),
+    "pixelation": lambda p, v, rng, other: p.reduce(v).resize(p.size, Image.Resampling.NEAREST),
+    "exposure": lambda p, v, rng, other: p.point(lambda x: x * v),
+    "gaussian_blur": lambda p, v, rng, other: p.filter(ImageFilter.GaussianBlur(v)),
+    "patch_shuffle": lambda p, v, rng, other: shuffled(p, v, rng),
+    "mixup": lambda p, v, rng, other: Image.blend(p, other, v),
+}
 
 
 class Samples(Dataset):
-    """One photograph a call: three edits at both levels by Pillow, as a transform pipeline does."""
+    """One photograph a call: three operations at two levels each, as a transform pipeline does."""
 
-    def __init__(self, arrays):
-        self.arrays = arrays
+    def __init__(self, arrays: np.ndarray, size: int):
+        self.arrays, self.size = arrays, size
 
     def __len__(self):
         return len(self.arrays)
 
+    def cropped(self, index: int, rng) -> Image.Image:
+        top, left = rng.integers(0, np.array(self.arrays.shape[1:3]) - self.size + 1)
+        array = self.arrays[index, top : top + self.size, left : left + self.size]
+        return Image.fromarray(array[:, ::-1] if rng.random() < 0.5 else array)
+
     def __getitem__(self, index):
-        picture = Image.fromarray(self.arrays[index])
-        size = picture.size
         rng = np.random.default_rng(index)
-        edits = (
-            lambda p, v: p.filter(ImageFilter.GaussianBlur((0.2, 0.8)[v])),
-            lambda p, v: p.reduce((4, 6)[v]).resize(size, Image.Resampling.BILINEAR),
-            lambda p, v: p.point(lambda x: x * (0.5, 3.0)[v]),
-            lambda p, v: Image.fromarray(np.clip(
-                np.asarray(p) + rng.normal(0, (26, 51)[v], (*size[::-1], 3)), 0, 255
-            ).astype(np.uint8)),
-            lambda p, v: p.transpose((Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180)[v]),
-            lambda p, v: p.reduce((4, 8)[v]).resize(size, Image.Resampling.NEAREST),
-        )  # fmt: skip
-        chosen = rng.choice(len(edits), 3, replace=False)
-        made = [picture] + [edits[e](picture, v) for e in chosen for v in (0, 1)]
+        picture, other = self.cropped(index, rng), self.cropped(index - 1, rng)
+        made = [picture]
+        for row in rng.choice(len(ops.OPERATIONS), 3, replace=False):
+            operation = ops.OPERATIONS[row]
+            for value in sorted(rng.permutation(len(operation.levels))[:2]):
+                edit = EDITS[operation.name]
+                made.append(edit(picture, operation.levels[value], rng, other))
         stack = torch.from_numpy(np.stack([np.asarray(p) for p in made])).permute(0, 3, 1, 2)
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
         return (stack.float() / 255 - mean) / std
@@ -60,6 +106,24 @@ def product(device: str, kind: torch.dtype) -> float:
     one = torch.ones(side, side, device=device, dtype=kind)
     seconds = timing.in_turns({"product": lambda: one @ one}, 5)["product"]
     return 2 * side**3 / min(seconds)
+
+
+def degrader(count: int, size: int, device: str):
+    """The degrade step of a batch, from packed photographs to what the first layer takes."""
+    images = photographs(count, size + EDGE_PX).permute(0, 2, 3, 1).contiguous()
+    side = torch.full((count,), size + EDGE_PX)
+    pack = Pack(
+        "made", "0" * 64, images.flatten().to(device), torch.arange(count) * images[0].numel(),
+        side, side, tuple(map(str, range(count))),
+    )  # fmt: skip
+    generator, normalize = torch.Generator().manual_seed(0), Normalize().to(device)
+
+    def degrade():
+        crops = pack.random_crops(torch.arange(count), size, generator)
+        versions = ops.degrade(crops, ops.draw(count, generator), generator)
+        return normalize(versions.flatten(0, 1))
+
+    return degrade
 
 
 def trainer(backbone: str, patches: torch.Tensor, precision: str):
@@ -95,6 +159,13 @@ def trainer(backbone: str, patches: torch.Tensor, precision: str):
     return step, alone, len(versions)
 
 
+def waits(step) -> dict[str, int]:
+    """Calls of one step that wait for the device, by name."""
+    with torch.profiler.profile() as profile:
+        step()
+    return {e.key: e.count for e in profile.key_averages() if e.key in WAITS}
+
+
 def main() -> None:
     given = timing.arguments(__doc__.splitlines()[0], threads=2, size=227, batch=64)
     if given.small:
@@ -104,15 +175,15 @@ def main() -> None:
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     peak = product(device, kind)
     images = photographs(given.batch, given.size).to(device)
-    generator = torch.Generator().manual_seed(0)
-    arrays = list(images.cpu().permute(0, 2, 3, 1).numpy())
-
-    def degrade():
-        plan = ops.draw(len(images), generator)
-        return ops.degrade(images, plan, generator)
+    degrade = degrader(given.batch, given.size, device)
+    side = given.size + EDGE_PX
+    arrays = photographs(given.batch, side).permute(0, 2, 3, 1).numpy()
+    loader = DataLoader(
+        Samples(arrays, given.size), max(1, given.batch // given.threads),
+        num_workers=given.threads, persistent_workers=True,
+    )  # fmt: skip
 
     def pipeline():
-        loader = DataLoader(Samples(arrays), len(arrays), num_workers=0)
         return [batch.to(device) for batch in loader]
 
     table, shares = [], {}
@@ -124,22 +195,17 @@ def main() -> None:
         group = timing.rows(backbone, seconds, count)
         table += group
         shares[f"{backbone}: of the bare backbone"] = group[1]["seconds"] / group[0]["seconds"]
-        gflop = GFLOP.get((backbone, given.size))
-        if gflop:
-            shares[f"{backbone}: of the matrix product"] = (
-                gflop * 1e9 * group[0]["per_second"] / peak
-            )
+        operations = training_flops(backbone, given.size) * group[0]["per_second"]
+        shares[f"{backbone}: of the matrix product"] = operations / peak
         if backbone == "alexnet":
             first, profiled = group[0]["seconds"], step
     group = timing.rows("degrade", timing.in_turns(works, given.rounds), given.batch)
     table += group
     shares["degrade: of alexnet's step"] = group[0]["seconds"] / first
-    with torch.profiler.profile() as profile:
-        profiled()
-    waits = {e.key: e.count for e in profile.key_averages() if e.key in WAITS}
+    more = {"waits_in_a_step": waits(profiled)} if device == "cuda" else {}
     timing.report(
         "step", table, given, device=device, precision=precision, size_px=given.size,
-        product_gflops=peak / 1e9, shares=shares, waits_in_a_step=waits,
+        product_gflops=peak / 1e9, shares=shares, **more,
     )  # fmt: skip
 
 

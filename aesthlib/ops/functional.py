@@ -15,6 +15,7 @@ parameter outside its stated range.
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 
 import numpy as np
 import torch
@@ -161,7 +162,10 @@ def rotate(images: Tensor, degrees: int) -> Tensor:
     if degrees not in (0, 90, 180, 270):
         raise ValueError(f"degrees must be 0, 90, 180 or 270, got {degrees}")
     # as (N, H, W, 3), whose flips move whole pixels; rot90 copies, for 0° too
-    return torch.rot90(images.permute(0, 2, 3, 1), int(degrees) // 90, (1, 2)).permute(0, 3, 1, 2)
+    pixels, turns = images.permute(0, 2, 3, 1), int(degrees) // 90
+    if turns == 1 and pixels.is_contiguous():  # a flip along W alone moves pixel by pixel
+        pixels, turns = pixels.flip(1, 2), 3
+    return torch.rot90(pixels, turns, (1, 2)).permute(0, 3, 1, 2)
 
 
 def _block_means(pixels: Tensor, block_px: int) -> Tensor:
@@ -176,11 +180,11 @@ def _block_means(pixels: Tensor, block_px: int) -> Tensor:
     count, *sides, _ = pixels.shape
     cells = [-(-side // block_px) for side in sides]
     whole = [cell * block_px for cell in cells]
-    values = pixels.to(torch.float32)
     if whole != sides:
-        values = F.pad(values, (0, 0, 0, whole[1] - sides[1], 0, whole[0] - sides[0]))
-    rows = values.view(count, cells[0], block_px, -1).sum(2)
-    sums = rows.view(count, *cells, block_px, 3).sum(3)  # whole numbers below 2²⁴, so exact
+        pixels = F.pad(pixels, (0, 0, 0, whole[1] - sides[1], 0, whole[0] - sides[0]))
+    rows = pixels.view(count, cells[0], block_px, -1).sum(2, dtype=torch.float32)
+    # whole numbers below 2²⁴, so exact in any order; a sum over the last but one is slower
+    sums = reduce(torch.add, rows.view(count, *cells, block_px, 3).unbind(3))
     extent = [
         (torch.arange(side) // block_px).bincount().to(pixels.device, torch.float32)
         for side in sides
