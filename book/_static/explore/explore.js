@@ -31,8 +31,13 @@
     return element;
   }
 
+  const images = new WeakMap(); // of canvases
   function paint(canvas, photo) {
-    const image = new ImageData(photo.width, photo.height);
+    let image = images.get(canvas);
+    if (image?.width !== photo.width || image.height !== photo.height) {
+      image = new ImageData(photo.width, photo.height);
+      images.set(canvas, image);
+    }
     const words = new Uint32Array(image.data.buffer), { data: bytes } = photo;
     for (let i = 0, p = 0; i < words.length; i++, p += 3) {
       words[i] = 0xff000000 | (bytes[p + 2] << 16) | (bytes[p + 1] << 8) | bytes[p];
@@ -203,7 +208,12 @@
     canvases.original.setAttribute("aria-label", `Original: ${alt}`);
     paint(canvases.original, photo);
     if (state.partnerName === title || !state.partner) await choosePartner(title);
-    else update();
+    else begin();
+  }
+
+  function begin() {
+    update();
+    setTimeout(() => O.fitOnce(state.partner, state.photo)); // so that mixup need not wait for it
   }
 
   async function choosePartner(except, wanted = null) {
@@ -213,7 +223,7 @@
     state.partnerName = chosen.name;
     partnerSelect.value = chosen.name;
     state.serial += 1;
-    update();
+    begin();
   }
 
   for (const kind of ["dragenter", "dragover"]) {
@@ -346,7 +356,7 @@
     codeText.textContent = python();
     speak(steps.join(", then ") || "Nothing is changed");
     view();
-    network.changed(names);
+    network.changed();
     if (grid.open) grid.changed();
   }
 
@@ -355,7 +365,7 @@
   const network = (() => {
     const { missing, bytes, shorterEdge, size, score, channels } = data.model;
     const megabytes = (bytes / 1e6).toFixed(1);
-    let predict = null, busy = false, wanted = null, original = null, patch = null, serial = -1;
+    let predict = null, busy = false, wanted = false, original = null, patch = null, serial = -1;
     let curve = { key: "", points: new Map() };
 
     const note = h("p", { class: "ex-note", role: "status" });
@@ -394,7 +404,7 @@
         intro.replaceChildren(h("p", { class: "ex-note", role: "status" }, "The network is ready: it answers every change."));
         panel.hidden = false;
         root.dataset.network = "ready";
-        changed(active());
+        changed();
         if (grid.open) grid.changed();
       } catch (error) {
         button.disabled = false;
@@ -407,17 +417,16 @@
     const place = () => JSON.stringify([state.serial, state.moved, state.order.map((name) =>
       (name === state.moved ? name : [name, state.at[name]]))]);
 
-    // The newest wish is kept while the network is at work on one before.
-    async function changed(names) {
+    // What changed while the network was at work is answered once, as it then stands.
+    async function changed() {
       if (!predict) return;
-      wanted = names;
+      wanted = true;
       if (busy) return;
       busy = true;
       while (wanted) {
-        const mine = wanted;
-        wanted = null;
+        wanted = false;
         try {
-          await answer(mine);
+          await answer();
         } catch (error) {
           verdict.textContent = `The network failed: ${error.message}`;
         }
@@ -435,10 +444,12 @@
       patches[0].setAttribute("aria-label", "The middle of the original photograph");
     }
 
-    async function answer(names) {
+    async function answer() {
       await settle();
+      const names = active();
+      const values = names.map(valueOf);
       const [key, moved, index] = [place(), state.moved, state.at[state.moved]];
-      const degraded = chainOfPatch(patch, names, names.map(valueOf));
+      const degraded = chainOfPatch(patch, names, values);
       const begin = performance.now();
       const [got] = await predict([degraded.data], size);
       root.dataset.predictionMs = (performance.now() - begin).toFixed(1);
@@ -453,7 +464,7 @@
       const guess = showScore(got), best = probabilities.indexOf(Math.max(...probabilities));
       live.hidden = false;
       live.replaceChildren("Network: ", h("strong", {}, className(classes[best])), `, ${percent(probabilities[best])} · distance ${apart.toFixed(2)}${guess}`);
-      root.dataset.answer = JSON.stringify({ probabilities, distance: apart, names, values: names.map(valueOf),
+      root.dataset.answer = JSON.stringify({ probabilities, distance: apart, names, values,
         score: score ? AesthlibNetwork.score(got.pooled, score, channels) : null });
     }
 
@@ -534,7 +545,7 @@
         }
       } finally {
         busy = false;
-        changed(active());
+        changed();
       }
     }
 
@@ -632,11 +643,12 @@
 
   // The browser compiles what it has run a few times: so the first move of a slider is a fast one.
   async function warm() {
-    const small = O.crop(state.photo, 0, 0, Math.min(192, state.photo.width), Math.min(192, state.photo.height));
-    for (const { name, levels } of data.operations) {
-      await new Promise((resolve) => setTimeout(resolve));
-      for (let turn = 0; turn < 3; turn++) {
-        for (const value of levels.calibrated) O.apply(small, name, value, { partner: small });
+    for (let turn = 0; turn < 2; turn++) {
+      for (const { name, levels, stops } of data.operations) {
+        for (const value of new Set([...levels.paper, ...levels.calibrated, stops.at(-1)])) {
+          await new Promise((resolve) => setTimeout(resolve));
+          O.apply(state.photo, name, value, { partner: state.partner });
+        }
       }
     }
     root.dataset.warm = "true";

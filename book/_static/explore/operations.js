@@ -9,6 +9,9 @@ globalThis.AesthlibOperations = (() => {
   const EVEN = 6755399441055744; // 1.5 · 2^52: adding and taking it away rounds half to even
   const round = (value) => value + EVEN - EVEN;
   const clip = (value) => (value < 0 ? 0 : value > 255 ? 255 : value);
+  // the same of whole numbers, to be stored in a byte; without a branch, for what jumps about
+  const clipWhole = (value) => (value & ~(value >> 31)) | ((255 - value) >> 31);
+  const wholes = (size, unit) => Math.ceil(size / unit) * unit;
   const like = (photo, data) => ({ width: photo.width, height: photo.height, data });
   const copy = (photo) => like(photo, photo.data.slice());
 
@@ -139,9 +142,9 @@ globalThis.AesthlibOperations = (() => {
 
   // mulberry32: whole numbers below 2^32, the same for the same seed
   function generator(seed) {
-    let state = seed | 0;
+    const kept = Int32Array.of(seed); // a closure's variable would be boxed anew at every number
     return () => {
-      state = (state + 0x6d2b79f5) | 0;
+      const state = kept[0] = (kept[0] + 0x6d2b79f5) | 0;
       let t = Math.imul(state ^ (state >>> 15), state | 1);
       t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
       return (t ^ (t >>> 14)) >>> 0;
@@ -177,9 +180,12 @@ globalThis.AesthlibOperations = (() => {
     if (variance === 0) return copy(photo);
     const { data } = photo;
     const table = normals(), next = generator(seed), out = new Uint8Array(data.length);
-    const sigma = IMAGENET_STD.map((std) => Math.sqrt(variance) * 255 * std);
-    for (let i = 0; i < data.length; i++) {
-      out[i] = clip(data[i] + round(table[next() >>> 16] * sigma[i % 3]));
+    const [red, green, blue] = IMAGENET_STD.map((std) => Math.sqrt(variance) * 255 * std);
+    const drawn = (sigma) => round(table[next() >>> 16] * sigma);
+    for (let i = 0; i < data.length; i += 3) {
+      out[i] = clipWhole(data[i] + drawn(red));
+      out[i + 1] = clipWhole(data[i + 1] + drawn(green));
+      out[i + 2] = clipWhole(data[i + 2] + drawn(blue));
     }
     return like(photo, out);
   }
@@ -241,134 +247,145 @@ globalThis.AesthlibOperations = (() => {
 
   // --- Gaussian blur --------------------------------------------------------------------------
 
-  function kernel(sigma) {
-    const radius = Math.ceil(4 * sigma);
-    const values = Float64Array.from({ length: radius + 1 }, (_, i) =>
-      Math.exp((-i * i) / (2 * sigma * sigma)));
+  // Weights of the middle and of one side, up to a multiple of three of them, what is over being 0.
+  function oneSided(values) {
     const sum = 2 * values.reduce((a, b) => a + b, 0) - values[0];
-    return Float32Array.from(values, (value) => value / sum);
+    const weights = new Float32Array(1 + wholes(values.length - 1, 3));
+    weights.set(values.map((value) => value / sum));
+    return weights;
   }
+
+  const kernel = (sigma) => oneSided(Float64Array.from({ length: Math.ceil(4 * sigma) + 1 },
+    (_, i) => Math.exp((-i * i) / (2 * sigma * sigma))));
 
   // out[i] = Σ weight[o] · (line[middle + i − o·stride] + line[middle + i + o·stride])
   function weigh(line, middle, stride, weights, out, length) {
-    const first = weights[0];
-    for (let i = 0; i < length; i++) out[i] = first * line[middle + i];
-    let o = 1;
-    for (; o + 2 < weights.length; o += 3) {
-      const [p, q, r] = [weights[o], weights[o + 1], weights[o + 2]];
+    for (let o = 1; o < weights.length; o += 3) {
+      const first = weights[0], p = weights[o], q = weights[o + 1], r = weights[o + 2];
       const a = o * stride, b = a + stride, c = b + stride;
+      if (o === 1) {
+        for (let i = 0, m = middle; i < length; i++, m++) {
+          out[i] = first * line[m] + p * (line[m - a] + line[m + a])
+            + q * (line[m - b] + line[m + b]) + r * (line[m - c] + line[m + c]);
+        }
+        continue;
+      }
       for (let i = 0, m = middle; i < length; i++, m++) {
         out[i] += p * (line[m - a] + line[m + a]) + q * (line[m - b] + line[m + b])
           + r * (line[m - c] + line[m + c]);
       }
     }
-    for (; o < weights.length; o++) {
-      const p = weights[o], a = o * stride;
-      for (let i = 0, m = middle; i < length; i++, m++) out[i] += p * (line[m - a] + line[m + a]);
-    }
   }
 
-  // Blur n cells of `stride` values each, the outermost repeated beyond the ends.
-  function blurLine(line, n, stride, weights, padded, out) {
-    const radius = weights.length - 1, middle = radius * stride;
-    for (let o = 0; o < radius; o++) {
-      for (let c = 0; c < stride; c++) {
-        padded[o * stride + c] = line[c];
-        padded[middle + (n + o) * stride + c] = line[(n - 1) * stride + c];
+  let room = new Float32Array(0); // kept from one blur to the next
+
+  // Down first, then across, as in aesthlib; the outermost pixels are repeated beyond the edges.
+  function weighBoth(data, length, rows, weights, out) {
+    const radius = weights.length - 1, middle = 3 * radius, tall = rows + 2 * radius;
+    if (room.length < tall * length) room = new Float32Array(tall * length);
+    for (let y = 0; y < tall; y++) {
+      const from = Math.min(rows - 1, Math.max(0, y - radius)) * length;
+      room.set(data.subarray(from, from + length), y * length);
+    }
+    const row = new Float32Array(length), padded = new Float32Array(length + 2 * middle);
+    for (let y = 0; y < rows; y++) {
+      weigh(room, (y + radius) * length, length, weights, row, length);
+      padded.set(row, middle);
+      for (let i = 0; i < middle; i++) {
+        padded[i] = row[i % 3];
+        padded[middle + length + i] = row[length - 3 + (i % 3)];
+      }
+      weigh(padded, middle, 3, weights, row, length);
+      out.set(row, y * length);
+    }
+    return out;
+  }
+
+  // A wide Gaussian on every k-th pixel: cubic B-splines of k pixels, a narrower kernel, B-splines.
+  // The kernel's spectrum is the Gaussian's over that of both splines. From σ/k ≥ 1.2 on, where the
+  // result differs from the full kernel's by under a level.
+  const WIDE = 2.4; // the smallest σ that is done by cells
+  const BEYOND = 3; // cells beyond the edges; those further out are as the last one
+
+  function spline(t) {
+    t = Math.abs(t);
+    return t < 1 ? ((3 * t - 6) * t * t + 4) / 6 : t < 2 ? (2 - t) ** 3 / 6 : 0;
+  }
+
+  function narrowed(sigma, k) {
+    const values = new Float64Array(Math.ceil((4 * sigma) / k) + 2), steps = 128;
+    for (let step = 0; step < steps; step++) {
+      const turn = (Math.PI * (step + 0.5)) / steps; // of a cell
+      let splines = spline(0);
+      for (let j = 1; j < 2 * k; j++) splines += 2 * spline(j / k) * Math.cos((turn * j) / k);
+      const share = Math.exp(-((turn * sigma / k) ** 2) / 2) / (splines / k) ** 2;
+      for (let i = 0; i < values.length; i++) values[i] += share * Math.cos(turn * i);
+    }
+    return oneSided(values);
+  }
+
+  // Each cell from n pixels, and each pixel from the cells: the first of them, and their weights.
+  function toCells(n, k) {
+    const inside = (pixel) => Math.min(n - 1, Math.max(0, pixel));
+    return Array.from({ length: Math.ceil(n / k) + 2 * BEYOND }, (_, cell) => {
+      const at = (cell - BEYOND) * k, reach = 2 * k - 1, low = inside(at - reach);
+      const weights = new Float64Array(inside(at + reach) - low + 1);
+      for (let j = -reach; j <= reach; j++) weights[inside(at + j) - low] += spline(j / k) / k;
+      return { low, weights };
+    });
+  }
+
+  function toPixels(n, k) {
+    return Array.from({ length: n }, (_, i) => {
+      const at = i / k + BEYOND, low = Math.floor(at) - 1;
+      return { low, weights: Float64Array.from([0, 1, 2, 3], (j) => spline(at - low - j)) };
+    });
+  }
+
+  function mixDown(data, length, cells) {
+    const out = new Float32Array(cells.length * length);
+    cells.forEach(({ low, weights }, cell) => {
+      const row = out.subarray(cell * length, (cell + 1) * length);
+      for (let j = 0; j < weights.length; j += 2) {
+        const upper = (low + j) * length, p = weights[j];
+        const lower = j + 1 < weights.length ? upper + length : upper, q = weights[j + 1] ?? 0;
+        for (let i = 0; i < length; i++) row[i] += p * data[upper + i] + q * data[lower + i];
+      }
+    });
+    return out;
+  }
+
+  function mixAcross(data, length, rows, cells) {
+    const out = new Float32Array(rows * cells.length * 3);
+    for (let y = 0, o = 0; y < rows; y++) {
+      for (let cell = 0; cell < cells.length; cell++, o += 3) {
+        const { low, weights } = cells[cell];
+        let r = 0, g = 0, b = 0;
+        for (let j = 0, p = y * length + 3 * low; j < weights.length; j++, p += 3) {
+          const w = weights[j];
+          r += w * data[p]; g += w * data[p + 1]; b += w * data[p + 2];
+        }
+        out[o] = r; out[o + 1] = g; out[o + 2] = b;
       }
     }
-    padded.set(line.subarray(0, n * stride), middle);
-    weigh(padded, middle, stride, weights, out, n * stride);
+    return out;
   }
 
-  // A wide Gaussian on every k-th pixel: triangles of 2k − 1 pixels, a narrower Gaussian, cubic
-  // B-splines. What triangles and splines blur by themselves, (k² − 1)/6 and k²/3, is taken off its
-  // variance. From σ/k ≥ 1.6 on, where the result differs from the full kernel's by under a level.
-  const WIDE = 3.2; // the smallest σ that is done by cells
-  const wideCell = (sigma) => Math.floor((2 * sigma) / WIDE);
-
-  // Where n pixels lie between cells: the first of four cells, and their four weights.
-  function between(n, k, reach) {
-    const first = new Int32Array(n), weights = new Float32Array(4 * n);
-    for (let i = 0; i < n; i++) {
-      const at = i / k + reach, low = Math.floor(at), t = at - low;
-      first[i] = low - 1;
-      weights.set([(1 - t) ** 3, (3 * t - 6) * t * t + 4, ((3 - 3 * t) * t + 3) * t + 1, t ** 3]
-        .map((weight) => weight / 6), 4 * i);
-    }
-    return { first, weights };
+  function wideBlur({ width, height, data }, sigma, k, out) {
+    const across = toCells(width, k), down = toCells(height, k);
+    const length = 3 * across.length, rows = down.length;
+    const cells = mixAcross(mixDown(new Float32Array(data), 3 * width, down), 3 * width, rows, across);
+    weighBoth(cells, length, rows, narrowed(sigma, k), cells);
+    out.set(mixDown(mixAcross(cells, length, rows, toPixels(width, k)), 3 * width, toPixels(height, k)));
   }
-
-  function wideLine(line, n, stride, sigma, k, places, work) {
-    const reach = Math.ceil((4 * sigma) / k) + 2; // cells beyond the ends, of the outermost pixel
-    const cells = Math.ceil(n / k) + 2 * reach;
-    const { coarse, soft, padded } = work, { first, weights } = places;
-    for (let cell = 0, o = 0; cell < cells; cell++, o += stride) {
-      coarse.fill(0, o, o + stride);
-      for (let j = 1 - k; j < k; j++) {
-        const from = Math.min(n - 1, Math.max(0, (cell - reach) * k + j)) * stride;
-        const weight = (k - Math.abs(j)) / (k * k);
-        for (let c = 0; c < stride; c++) coarse[o + c] += weight * line[from + c];
-      }
-    }
-    const own = Math.sqrt((sigma * sigma - (3 * k * k - 1) / 6) / (k * k));
-    blurLine(coarse, cells, stride, kernel(own), padded, soft);
-    for (let i = 0, o = 0; i < n; i++) {
-      const p = weights[4 * i], q = weights[4 * i + 1], r = weights[4 * i + 2], s = weights[4 * i + 3];
-      for (let c = 0, a = first[i] * stride; c < stride; c++, a++, o++) {
-        line[o] = p * soft[a] + q * soft[a + stride] + r * soft[a + 2 * stride]
-          + s * soft[a + 3 * stride];
-      }
-    }
-  }
-
-  const COLUMNS = 96; // pixels a strip of the vertical pass: it stays in the cache
 
   function blur(photo, sigma) {
     if (sigma === 0) return copy(photo);
     const { width, height, data } = photo;
-    const k = sigma < WIDE ? 1 : wideCell(sigma);
-    const weights = k === 1 ? kernel(sigma) : null;
-    const longest = Math.max(width * 3, height * 3 * COLUMNS);
-    const reach = (Math.ceil(4 * sigma) + 4 * k + 4) * 3 * COLUMNS;
-    const size = longest + 4 * reach;
-    const line = new Float32Array(longest), out = new Float32Array(longest);
-    const work = { padded: new Float32Array(size) };
-    if (k > 1) {
-      work.coarse = new Float32Array(size);
-      work.soft = new Float32Array(size);
-    }
-    const outside = Math.ceil((4 * sigma) / k) + 2;
-    const down = k > 1 && between(height, k, outside), across = k > 1 && between(width, k, outside);
-    const pass = (n, stride, places) => {
-      if (k > 1) {
-        wideLine(line, n, stride, sigma, k, places, work);
-        return line;
-      }
-      blurLine(line, n, stride, weights, work.padded, out);
-      return out;
-    };
-    // down first, then across, as in aesthlib
-    const half = new Float32Array(data.length);
-    for (let left = 0; left < width; left += COLUMNS) {
-      const strip = Math.min(COLUMNS, width - left) * 3;
-      for (let y = 0; y < height; y++) {
-        const from = (y * width + left) * 3;
-        line.set(data.subarray(from, from + strip), y * strip);
-      }
-      const done = pass(height, strip, down);
-      for (let y = 0; y < height; y++) {
-        half.set(done.subarray(y * strip, (y + 1) * strip), (y * width + left) * 3);
-      }
-    }
-    const blurred = new Uint8Array(data.length);
-    for (let y = 0; y < height; y++) {
-      const from = y * width * 3;
-      line.set(half.subarray(from, from + width * 3));
-      const done = pass(width, 3, across);
-      for (let i = 0; i < width * 3; i++) blurred[from + i] = clip(round(done[i]));
-    }
-    return like(photo, blurred);
+    const out = new Uint8ClampedArray(data.length); // what it takes in is rounded half to even
+    if (sigma < WIDE) weighBoth(data, 3 * width, height, kernel(sigma), out);
+    else wideBlur(photo, sigma, Math.floor((2 * sigma) / WIDE), out);
+    return like(photo, new Uint8Array(out.buffer));
   }
 
   // --- JPEG: the integer arithmetic of libjpeg, 4:2:0, without the entropy coding -------------
@@ -470,7 +487,6 @@ globalThis.AesthlibOperations = (() => {
   }
 
   const fix = (value) => Math.floor(value * 65536 + 0.5);
-  const wholes = (size, unit) => Math.ceil(size / unit) * unit;
 
   function jpeg(photo, quality) {
     const { width, height, data } = photo;
@@ -644,11 +660,21 @@ globalThis.AesthlibOperations = (() => {
     pixelation: pixelate, exposure: expose, gaussian_blur: blur, patch_shuffle: shuffle, mixup,
   };
 
+  // What fit made of a partner is kept, for a few sizes.
+  const fitted = new WeakMap();
+  function fitOnce(partner, photo) {
+    const bySize = fitted.get(partner) ?? new Map(), size = `${photo.width} × ${photo.height}`;
+    if (bySize.has(size)) return bySize.get(size);
+    if (bySize.size === 4) bySize.clear();
+    fitted.set(partner, bySize.set(size, fit(partner, photo)));
+    return bySize.get(size);
+  }
+
   // One step of a chain; more: {seed, partner}, the partner of any size.
   function apply(photo, name, value, more = {}) {
-    if (name === "mixup") more = { ...more, partner: fit(more.partner, photo) };
+    if (name === "mixup") more = { ...more, partner: fitOnce(more.partner, photo) };
     return BY_NAME[name](photo, value, more);
   }
 
-  return { ...BY_NAME, apply, crop, fit, patch, resize, normals };
+  return { ...BY_NAME, apply, crop, fit, fitOnce, patch, resize, normals };
 })();
