@@ -9,7 +9,7 @@ HTML        := _build/html
 REMOTE      := origin
 BRANCH      := gh-pages
 PYTEST_ARGS :=
-BENCH       := operations step decode probes growth start
+BENCH       := operations step decode probes growth start explorer
 LOCK_ARGS   :=
 
 # What the lock files hold beyond pyproject.toml's ranges.

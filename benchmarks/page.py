@@ -14,7 +14,7 @@ PAGE = ROOT / "book" / "speed.md"
 PROGRAMS = {
     "operations": "Operations", "step": "The degrade step and the training step",
     "decode": "Decode and pack", "probes": "Probes", "growth": "Growth", "start": "Start",
-    "gpu": "CUDA",
+    "explorer": "The explorer", "gpu": "CUDA",
 }  # fmt: skip
 HEAD = """# Speed
 
