@@ -258,7 +258,7 @@
     const { name, label, effect, stops, off, says, levels } = operation;
     const last = stops.length - 1;
     const number = h("span", { class: "ex-number", "aria-hidden": "true" });
-    const output = h("output", { class: "ex-value" });
+    const output = h("output", { class: "ex-value", "aria-live": "off" }); // the slider says it
     const range = h("input", { type: "range", min: 0, max: last, step: 1, id: `ex-${name}`,
       "aria-describedby": `ex-${name}-effect`, oninput: () => set(Number(range.value)) });
     const marks = levels.paper.map((value, i) => {
@@ -348,7 +348,7 @@
     const ms = performance.now() - begin;
     root.dataset.ms = ms.toFixed(1);
     root.dataset.serial = Number(root.dataset.serial ?? 0) + 1;
-    timing.textContent = ` ${ms < 1 ? "under 1" : Math.round(ms)} ms for ${result.width} × ${result.height} px.`;
+    timing.textContent = root.dataset.warm ? ` ${ms < 1 ? "under 1" : Math.round(ms)} ms for ${result.width} × ${result.height} px.` : "";
     const steps = names.map((name) => `${byName[name].label}, ${said(name)}`);
     chainText.replaceChildren(steps.length ? `${steps.join(" → ")}.` : "Nothing is changed: move a slider or press a level.", timing);
     canvases.degraded.setAttribute("aria-label", `Degraded: ${state.alt}. ${steps.join(", then ") || "Nothing is changed"}`);
