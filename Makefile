@@ -85,7 +85,7 @@ lock_options = --quiet --universal --python-version 3.11 --fork-strategy fewest 
 # nothing (--all): an incremental build repeats no warning, so a build that failed once
 # would pass the second time. _build/.started is left by a build that failed or was cut off.
 BOOK_STAMP  := _build/.complete
-EXPLORE     := book/_static/explore/built
+EXPLORE     := book/extra/explorer/built
 BOOK_INPUTS := book _config.yml aesthlib requirements.lock
 define build_book
 @# The explore page runs its network with onnxruntime-web; without npm the page does without.

@@ -505,3 +505,31 @@ def filter_grid(filters: np.ndarray) -> Figure:
     for axis, pixels in zip(axes.flat, filters, strict=False):
         axis.imshow(pixels if pixels.shape[2] == 3 else pixels[..., 0], cmap="gray")
     return figure
+
+
+def speed_ratios(groups: list[str], peers: dict[str, list[tuple[str, float, bool]]]) -> Figure:
+    """Each peer's time over ours, a row a group, on a logarithmic scale.
+
+    Args:
+        groups: what was timed, from the top.
+        peers: by name, (group, ratio, whether it computes the same).
+    """
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(
+            figsize=(WIDTH, 1.1 + 0.24 * len(groups)), layout="constrained"
+        )
+        marks = [MARKS[name] for name in ("degradation", "random", "colorization", "context",
+                                          "split_brain", "labels")]  # fmt: skip
+        for (peer, entries), (colour, marker) in zip(peers.items(), marks, strict=False):
+            for same in (True, False):
+                chosen = [(ratio, groups.index(group)) for group, ratio, alike in entries
+                          if alike == same]  # fmt: skip
+                axis.plot(
+                    [x for x, _ in chosen], [y for _, y in chosen], marker, ms=6, color=colour,
+                    mfc=colour if same else "none", label=peer if same else None,
+                )  # fmt: skip
+        axis.axvline(1, color="#444444", lw=1)
+        axis.set(xscale="log", xlabel="time over ours", ylim=(len(groups) - 0.5, -0.5))
+        axis.set_yticks(range(len(groups)), [group.replace("_", " ") for group in groups])
+        axis.legend(fontsize=8, loc="lower right")
+    return figure

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from . import features, files, metrics, ops, pretext, probes, records, training
-from .data import photographs
+from .data import benchmarks, photographs
 from .models import LAYERS
 from .runs import Asked, Runs, Work
 
@@ -52,10 +52,15 @@ class Scorer:
 
     def plain(self) -> dict:
         """The same in plain values, as `explore` and the book's page take it."""
-        return {
+        plain = {
             "layer": list(LAYERS), "weights": self.weights.tolist(), "intercept": self.intercept,
             "rmse": self.rmse, "srcc": self.srcc, "benchmark": self.benchmark,
         }  # fmt: skip
+        if self.benchmark in benchmarks.RATED_FOLDERS:
+            title, column, _ = benchmarks.RATED_FOLDERS[self.benchmark]
+            plain["benchmark"] = f"{title}, {column.removesuffix('_mean')}"
+            plain["low"], plain["high"] = benchmarks.RATED_FROM_TO
+        return plain
 
 
 def names() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Write book/speed.md from the last results, book/results/bench/*.json.
+"""Write book/speed.md and its figure from the last results, book/results/bench/*.json.
 
     python benchmarks/page.py
 
@@ -6,6 +6,7 @@ A program that was not run, or a GPU that was not there, is named as not measure
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +24,86 @@ measures, and writes this page; `benchmarks/` holds the programs. A ratio is how
 the first row of its group is. Medians and quartiles; other work on a machine slows all rows alike,
 so the ratios are what to trust.
 """
+FIGURE = """
+```{image} results/bench/operations.png
+:alt: Time of each peer over ours for each class of degradation, on a logarithmic scale; right of one ours is faster.
+```
+
+Time of every peer over ours, on one thread. Filled: it computes the same; hollow: something near, so
+that the time tells less. Left of the line it is faster than ours.
+"""  # noqa: E501
+
+
+def times(record: dict, group: str, name: str) -> float:
+    """How many times as long the row takes as the first of its group."""
+    return next(r["ratio"] for r in record["rows"] if (r["group"], r["name"]) == (group, name))
+
+
+def seconds(record: dict, name: str) -> float:
+    return next(row["seconds"] for row in record["rows"] if row["name"] == name)
+
+
+# Program, what is asked of it, the measured number, and whether it is reached.
+GOALS: tuple[tuple[str, str, Callable[[dict], float], Callable[[float], bool]], ...] = (
+    ("operations", "operations slower than the fastest of torchvision, kornia and imagecorruptions "
+     "that computes the same: none", lambda r: float(len(r["slower_beyond_the_spread"])),
+     lambda v: v == 0),
+    ("operations", "on average (geometric mean) at least 2 × as fast as that",
+     lambda r: r["geometric_mean"], lambda v: v >= 2),
+    ("step", "the degrade step takes at most 0.10 of a training step of AlexNet",
+     lambda r: r["shares"]["degrade: of alexnet's step"], lambda v: v <= 0.10),
+    ("step", "and is at least 10 × as fast as a DataLoader of samples",
+     lambda r: times(r, "degrade", "DataLoader, a sample"), lambda v: v >= 10),
+    ("step", "a training step of AlexNet reaches 0.9 of the rate of its bare backbone",
+     lambda r: r["shares"]["alexnet: of the bare backbone"], lambda v: v >= 0.9),
+    ("step", "one of ResNet-18 too",
+     lambda r: r["shares"]["resnet18: of the bare backbone"], lambda v: v >= 0.9),
+    ("probes", "a probe of five layers: at least 15 × as fast as through the frozen network",
+     lambda r: times(r, "five layers", "through the frozen network"), lambda v: v >= 15),
+    ("probes", "the low-data experiment: at least 100 ×",
+     lambda r: times(r, "low data", "through the frozen network"), lambda v: v >= 100),
+    ("probes", "and at least 5 × as fast as scikit-learn",
+     lambda r: times(r, "low data", "scikit-learn, at its fits' pace"), lambda v: v >= 5),
+    ("start", "`import aesthlib` in under 2.5 s",
+     lambda r: seconds(r, "import aesthlib"), lambda v: v < 2.5),
+    ("start", "`aesthlib --help` in under 0.5 s",
+     lambda r: seconds(r, "aesthlib --help"), lambda v: v < 0.5),
+    ("start", "`make book` from nothing in under 30 s",
+     lambda r: seconds(r, "make book"), lambda v: v < 30),
+    ("explorer", "the slowest change of a slider in under 50 ms",
+     lambda r: max(r["slowest_change_ms"].values()), lambda v: v < 50),
+)  # fmt: skip
+
+
+def goals(folder: Path) -> str:
+    """Markdown of what was aimed at and what came out."""
+    lines = ["\n## Goals\n", "| goal | measured | |", "|---|---:|---|"]
+    for program, goal, measure, reached in GOALS:
+        path = folder / f"{program}.json"
+        try:
+            value = measure(json.loads(path.read_text()))
+        except (FileNotFoundError, StopIteration, KeyError):
+            lines.append(f"| {goal} | | not measured |")
+            continue
+        lines.append(f"| {goal} | {text(value)} | {'reached' if reached(value) else 'missed'} |")
+    return "\n".join(lines) + "\n"
+
+
+def figure(folder: Path):
+    """Each peer's time for each class over ours; hollow where it computes something else."""
+    from aesthlib import plots
+
+    rows = json.loads((folder / "operations.json").read_text())["rows"]
+    ours = [row for row in rows if row["name"].startswith("aesthlib")]
+    best = {}
+    for row in ours:
+        best[row["group"]] = min(row["seconds"], best.get(row["group"], row["seconds"]))
+    peers = {}
+    for row in rows:
+        if row not in ours:
+            entry = (row["group"], row["seconds"] / best[row["group"]], bool(row["same"]))
+            peers.setdefault(row["name"], []).append(entry)
+    return plots.speed_ratios(list(best), peers)
 
 
 def text(value) -> str:
@@ -68,9 +149,13 @@ def section(name: str, title: str, folder: Path) -> str:
 
 def page(folder: Path = RESULTS) -> str:
     """The whole page."""
-    return HEAD + "".join(section(name, title, folder) for name, title in PROGRAMS.items())
+    sections = [section(name, title, folder) for name, title in PROGRAMS.items()]
+    shown = FIGURE if (folder / "operations.json").exists() else ""
+    return HEAD + goals(folder) + shown + "".join(sections)
 
 
 if __name__ == "__main__":
     PAGE.write_text(page())
+    if (RESULTS / "operations.json").exists():
+        figure(RESULTS).savefig(RESULTS / "operations.png", dpi=150, metadata={"Software": None})
     print(f"wrote {PAGE.relative_to(ROOT)}")

@@ -29,6 +29,7 @@ def test_every_program_has_a_section(page):
 
 def test_what_was_not_measured_is_said(page, tmp_path):
     text = page.page(tmp_path)
+    assert text.count("| not measured |") == len(page.GOALS) and "```{image}" not in text
     assert text.count("Not measured yet") == len(page.PROGRAMS)
     assert "Not measured yet on a GPU: `benchmarks/gpu.py`" in text
 
@@ -46,3 +47,22 @@ def test_a_result_becomes_a_table_with_its_machine(page, tmp_path):
     assert ("| jpeg/1 | Pillow | 50.00 | 40.00 to 60.00 | 1,280.0 | 2.50 | same, differs by 0 |"
             in text)  # fmt: skip
     assert "- never slower: false" in text and "- against fastest: jpeg/1 2.5" in text
+
+
+def test_goals_are_judged_by_the_measured_numbers(page, tmp_path):
+    rows = [{"group": "start", "name": "import aesthlib", "seconds": 0.1},
+            {"group": "start", "name": "aesthlib --help", "seconds": 0.6}]  # fmt: skip
+    (tmp_path / "start.json").write_text(json.dumps({"rows": rows}))
+    text = page.goals(tmp_path)
+    assert "| `import aesthlib` in under 2.5 s | 0.1 | reached |" in text
+    assert "| `aesthlib --help` in under 0.5 s | 0.6 | missed |" in text
+    assert "| `make book` from nothing in under 30 s | | not measured |" in text
+
+
+def test_the_figure_puts_peers_beside_the_faster_of_ours(page, tmp_path):
+    rows = [("aesthlib", 0.02, None), ("aesthlib, planar", 0.01, None), ("Pillow", 0.03, True)]
+    keys = ("name", "seconds", "same")
+    rows = [{"group": "jpeg/1"} | dict(zip(keys, row, strict=True)) for row in rows]
+    (tmp_path / "operations.json").write_text(json.dumps({"rows": rows}))
+    (axis,) = page.figure(tmp_path).axes
+    assert [list(line.get_xdata()) for line in axis.lines if line.get_label() == "Pillow"] == [[3]]

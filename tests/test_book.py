@@ -96,8 +96,8 @@ def test_deviations_state_the_settings_of_scale_study():
 
 
 def test_sources_name_no_machine_path():
-    static = [path for kind in ("css", "js") for path in BOOK.glob(f"_static/**/*.{kind}")
-              if "built" not in path.parts]  # fmt: skip
+    static = [path for kind in ("css", "js") for path in BOOK.rglob(f"*.{kind}")
+              if not {"built", "executed"} & set(path.parts)]  # fmt: skip
     assert len(static) > 1
     for path in [*BOOK.glob("*.md"), *static, ROOT / "_config.yml"]:
         assert not MACHINE_PATH.search(path.read_text()), path
@@ -173,7 +173,7 @@ def stub_book(tmp_path_factory) -> Path:
 
     ignored = shutil.ignore_patterns("executed", "results", "built")
     shutil.copytree(BOOK, folder / "book", ignore=ignored)
-    export.page(folder / "book" / "_static" / "explore" / "built")
+    export.page(folder / "book" / "extra" / "explorer" / "built")
     write_stubs(folder / "book")
     done = build(folder / "book", folder)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
@@ -241,6 +241,13 @@ def test_pages_load_nothing_from_the_network(pages):
             if tag in EXTERNAL and address and not address.startswith(("data:", "#")):
                 local = path.parent / re.split(r"[?#]", address)[0]
                 assert local.exists(), f"{path.name}: {address} is not there"
+
+
+def test_the_explorer_is_loaded_by_its_own_page_alone(pages):
+    for path in pages:
+        loaded = re.findall(r"<script[^>]* src=\"([^\"]*explorer/[^\"]*)\"", path.read_text())
+        assert len(loaded) == (5 if path.name == "explore.html" else 0), path.name
+        assert all((path.parent / one).is_file() for one in loaded)
 
 
 def test_every_image_says_what_it_shows(pages):

@@ -15,7 +15,7 @@ from aesthlib.data import embedded
 from aesthlib.data.photographs import decode
 from aesthlib.ops import table
 
-STATIC = Path(__file__).resolve().parents[1] / "book" / "_static" / "explore"
+STATIC = Path(__file__).resolve().parents[1] / "book" / "extra" / "explorer"
 NODE = """
 require(process.argv[1]);
 const operations = globalThis.AesthlibOperations;

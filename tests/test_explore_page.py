@@ -35,8 +35,8 @@ needs_network = pytest.mark.skipif(
 def write_site(folder, **more):
     """The page alone, with what `aesthlib export` makes for it."""
     raw = re.search(r"```\{raw\} html\n(.*?)```", (ROOT / "book/explore.md").read_text(), re.S)[1]
-    static = folder / "_static" / "explore"
-    shutil.copytree(ROOT / "book/_static/explore", static, ignore=shutil.ignore_patterns("built"))
+    static = folder / "explorer"
+    shutil.copytree(ROOT / "book/extra/explorer", static, ignore=shutil.ignore_patterns("built"))
     export.page(static / "built", **more)
     (folder / "index.html").write_text(
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Explore</title>'

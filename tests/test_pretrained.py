@@ -121,6 +121,8 @@ def test_the_scorer_is_a_linear_fit_of_the_ratings(made, folder):
     values = np.hstack([tap.numpy().mean((2, 3)) for tap in taps.values()]).astype(float)
     stored = record["tables"]["scorer"]
     expected = values @ np.array(stored["weights"]) + stored["intercept"]
+    plain = scorer.plain()
+    assert plain["benchmark"] == "OASIS, beauty" and (plain["low"], plain["high"]) == (1, 7)
     found = scorer(pretrained.pooled(taps))
     assert found.dtype == torch.float64
     assert found.numpy() == pytest.approx(expected, abs=1e-3)

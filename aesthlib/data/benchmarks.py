@@ -46,6 +46,7 @@ RATED_FOLDERS = {  # name, columns of the mean rating and of the kind of photogr
     "oasis": ("OASIS", "beauty_mean", "category"),
     "vessel": ("Vessel", "rating_mean", "image_type"),
 }
+RATED_FROM_TO = (1, 7)  # the raters' scale in these folders
 
 
 @dataclass(frozen=True)
