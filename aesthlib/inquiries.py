@@ -158,7 +158,8 @@ def by_operation(
 ) -> dict:
     """The record of unseen operations asked one by one: degraded by it, or not.
 
-    The accuracy of an operation's own linear probe, by layer, and the mean over the operations.
+    The accuracy of an operation's own linear probe, by layer, and the mean over the operations with
+    its interval over the photographs.
 
     Args:
         asked: unseen operations, an equal number of pairs of each.
@@ -170,20 +171,27 @@ def by_operation(
         trained = training.config_of(run)
         judged = runs.entries_of(asked, trained.shorter_edge_px, trained.size_px)
         folder = runs.features_of(run, asked, judged, view)
-        rows = []
+        rows, scores = [], {}
         for layer in view.layers:
-            values, found = features.load(folder, layer, view), []
+            values = features.load(folder, layer, view)
+            logit = np.empty((config.repeats, len(judged)), np.float32)
             for name in OPERATIONS:
                 chosen = np.flatnonzero(judged.kinds == name)
-                row = probes.probe(
+                found = probes.probe(
                     values[torch.from_numpy(chosen)], judged.positive[chosen], None, config,
                     judged.groups[chosen],
-                ).rows[0]  # fmt: skip
-                found.append(row["value"])
-                rows.append(row | {"dataset": "unseen", "layer": layer,
-                                   "metric": f"accuracy_of_{name}"})  # fmt: skip
+                )  # fmt: skip
+                logit[:, chosen] = found.scores["logit"]
+                rows.append(found.rows[0] | {"dataset": "unseen", "layer": layer,
+                                             "metric": f"accuracy_of_{name}"})  # fmt: skip
+            # every operation has as many patches, so that this is the mean over them
+            value, low, high = metrics.bootstrap(
+                metrics.accuracy, judged.positive, logit, config.seed, judged.groups
+            )
             rows.append({"dataset": "unseen", "layer": layer, "metric": "mean_accuracy",
-                         "value": float(np.mean(found)), "n": len(judged)})  # fmt: skip
+                         "value": value, "low": low, "high": high, "n": len(judged)})  # fmt: skip
+            scores[f"{layer}.logit"] = logit
+        runs.store.write_scores(run_id, scores)
         return {"metrics": rows}
 
     columns = 10 * config.folds * config.repeats * (config.inner_folds + 1) * len(config.penalties)
@@ -310,3 +318,42 @@ def selected(
     return runs.recorded(
         "selected", name, settings, data, first["seed"], compute, work, together
     )
+
+
+def compare(runs: Runs, ours: dict, theirs: dict, asked: Asked) -> dict:
+    """The record of paired differences between two records of `selected` or of `by_operation`.
+
+    Layer by layer on the same entries: of accuracy, and where both have predicted ratings of SRCC
+    and PLCC.
+
+    Args:
+        asked: what both were judged on.
+    """
+    where = ours["config"]
+    settings = {
+        "ours": ours["run_id"], "theirs": theirs["run_id"], "benchmark": asked.name,
+        "probe": where["probe"], "shorter_edge_px": where["shorter_edge_px"],
+    }  # fmt: skip
+
+    def compute(run_id: str) -> dict:
+        judged = runs.entries_of(asked, where["shorter_edge_px"], where["size_px"])
+        mine, other = (runs.store.read_scores(record["run_id"]) for record in (ours, theirs))
+        rows = []
+        for key in mine:
+            layer, kind = key.rsplit(".", 1)
+            if key not in other:
+                continue
+            for name in ("accuracy",) if kind == "logit" else ("srcc", "plcc"):
+                found = metrics.compare(
+                    getattr(metrics, name), judged.positive if kind == "logit" else judged.mos,
+                    mine[key], other[key], where["probe"]["seed"], judged.groups,
+                )  # fmt: skip
+                values = zip(("value", "low", "high", "p"), found, strict=True)
+                rows.append({"dataset": asked.name, "layer": layer, "metric": name,
+                             "n": len(judged), **dict(values)})  # fmt: skip
+        return {"metrics": rows}
+
+    return runs.recorded(
+        "inquiry_comparison", theirs["method"], settings, ours["data"], ours["seed"], compute,
+        Work(PretrainConfig()),
+    )  # fmt: skip

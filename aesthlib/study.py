@@ -137,8 +137,12 @@ class Scale:
         ablations: groups of `ABLATIONS`.
         budgets: epochs of further runs of the ablations' reference, the schedule in proportion.
         ablation_every: ablations are trained on every so manieth photograph.
-        few: the ablations' reference is also trained on so many times fewer photographs, for as
-            many steps; 0 for no such run.
+        few: the longest of these budgets is also trained on so many times fewer photographs, for
+            as many steps; 0 for no such run.
+        longer_epochs: of a further run of some methods at the size and on the photographs of
+            `pretrain`, the schedule in proportion; 0 for none.
+        longer_methods: that are trained so; ours among them, and released from there.
+        smaller: whether our method is also run at the size of the ablations, all else as it is.
         operation_photographs: at most, where unseen operations are asked one by one, each once a
             photograph.
         release: benchmark whose ratings the released network predicts; "" for no release.
@@ -166,6 +170,9 @@ class Scale:
     budgets: tuple[int, ...] = ()
     ablation_every: int = 1
     few: int = 0
+    smaller: bool = False
+    longer_epochs: int = 0
+    longer_methods: tuple[str, ...] = ()
     operation_photographs: int = 0
     release: str = ""
     pages: tuple[str, ...] = ()
@@ -175,6 +182,12 @@ def labels_config(config: PretrainConfig, **changes) -> PretrainConfig:
     """A training of whole networks on two classes, from a pretraining's sizes."""
     options = pretext.task("labels").Options(classes=2)
     return replace(config, method="labels", options=options, **changes)
+
+
+def lengthened(config: PretrainConfig, epochs: int) -> PretrainConfig:
+    """The same training over other epochs, its learning rate falling in proportion."""
+    drop = max(1, config.drop_every_epochs * epochs // config.epochs)
+    return replace(config, epochs=epochs, drop_every_epochs=drop)
 
 
 PAGES = {
@@ -191,8 +204,9 @@ PAGES = {
     "11_checks": "checks",
     "12_why": "why",
     "13_beyond": "beyond",
-    "14_cost": "cost",
-    "15_your_photographs": "your_photographs",
+    "14_longer": "longer",
+    "15_cost": "cost",
+    "16_your_photographs": "your_photographs",
 }
 SELF_SUPERVISED = ("random", "context", "jigsaw", "colorization", "split_brain", "counting",
                    "rotation", "degradation")  # fmt: skip
@@ -228,8 +242,8 @@ SCALES = {
         ablation=_SMALLEST, ablations=tuple(ABLATIONS), operation_photographs=6,
         pages=tuple(PAGES)[:10],  # the others say nothing here, but run when asked by name
     ),
-    # The triplet enters at half of the epochs, as in the paper; the network's entropy stays above
-    # 0.6 nats, where the entropy weight is 0, so its warm-up lasts to the end.
+    # The triplet enters at half of the epochs, as in the paper. The entropy weight's warm-up lasts
+    # to the end: so early it would take most of the loss away, and an ablation switches it on.
     "study": Scale(
         photographs="photos", held_out="oasis",
         methods=tuple(name for name in SELF_SUPERVISED if name != "jigsaw"),  # not in Table 2
@@ -241,7 +255,9 @@ SCALES = {
         ablation=replace(_STUDY, size_px=80, shorter_edge_px=96, epochs=2, drop_every_epochs=1),
         ablations=("reference", "losses", "entropy weight on", "attribute left out", "levels",
                    "shortcuts"),
-        ablation_every=2, budgets=(4,), operation_photographs=200, release="oasis",
+        ablation_every=2, budgets=(4, 8, 16), few=4, smaller=True, longer_epochs=12,
+        longer_methods=("colorization", "split_brain", "counting", OURS),
+        operation_photographs=200, release="oasis",
         pages=tuple(page for page in PAGES if page not in ("05_adaptation", "07_confidence")),
     ),
     "paper": Scale(
@@ -259,7 +275,7 @@ SCALES = {
             for start in ("scratch", "labels", "degradation")
         ),
         ablation=_PAPER, ablations=tuple(ABLATIONS), operation_photographs=300,
-        pages=tuple(page for page in PAGES if page != "15_your_photographs"),
+        pages=tuple(page for page in PAGES if page != "16_your_photographs"),
     ),
 }  # fmt: skip
 
@@ -323,9 +339,11 @@ class Study:
                     judged[method, run["seed"]] = by_solver[0]
                     found += [run, *by_solver]
             for (method, seed), theirs in judged.items():
-                ours = judged.get((OURS, seed))
-                if ours and method != OURS:
-                    found.append(self.runs.compare(ours, theirs))
+                several = len([name for name, _ in judged if name == method]) > 1
+                found += [
+                    self.runs.compare(ours, theirs) for (name, own), ours in judged.items()
+                    if name == OURS != method and (own == seed or not several)
+                ]  # fmt: skip
         return _once(found)
 
     def low_data(self) -> list[dict]:
@@ -397,12 +415,15 @@ class Study:
         found.append(inquiries.shortcuts(self.runs, of, config))
         for run in self.with_and_without_shortcuts():
             found += [run, self.runs.understanding(run, of)]
+        before: dict[str, dict] = {}
         for run in self.budgeted().values():
             found += [run, self.runs.held_out(run, of)]
-            found += [
-                self.runs.probe(run, self._asked(benchmark), self.scale.probe)
-                for benchmark in self.scale.benchmarks
-            ]
+            for benchmark in self.scale.benchmarks:
+                judged = self.runs.probe(run, self._asked(benchmark), self.scale.probe)
+                found.append(judged)
+                if benchmark in before:
+                    found.append(self.runs.compare(judged, before[benchmark]))
+                before[benchmark] = judged
         return _once(found)
 
     def why(self) -> list[dict]:
@@ -426,10 +447,17 @@ class Study:
                 run = self.pretrained(method)[0]
                 for view in (features.View("mean"), features.View(statistics="clean")):
                     found.append(self.runs.probe(run, asked, scale.probe, view))
-            few = self.fewer_photographs()
+            own = self.runs.probe(self.pretrained(OURS)[0], asked, scale.probe)
+            few, smaller = self.fewer_photographs(), self.smaller()
             if few is not None:
-                found += [few, self.runs.probe(few, asked, scale.probe)]
-        one_by_one = self._unseen(scale.operation_photographs, len(unseen_operations.OPERATIONS))
+                judged = self.runs.probe(few, asked, scale.probe)
+                most = list(self.budgeted().values())[-1]
+                reference = self.runs.probe(most, asked, scale.probe)
+                found += [few, judged, most, reference, self.runs.compare(judged, reference)]
+            if smaller is not None:
+                judged = self.runs.probe(smaller, asked, scale.probe)
+                found += [smaller, judged, self.runs.compare(judged, own)]
+        one_by_one = self._one_by_one()
         for method in scale.methods:
             for run in self.pretrained(method):
                 found += [
@@ -461,37 +489,104 @@ class Study:
             for pair in itertools.combinations(runs, 2)
         ]  # fmt: skip
         together = [inquiries.Candidate("all side by side", tuple(runs.values()), features.ALL)]
-        choices = {"one task": one, "our variants": ours, "two tasks": two, "all tasks": together}
+        choices = {
+            "untrained network": [item for item in one if item.runs[0]["method"] == "random"],
+            "one task": one, "our variants": ours, "two tasks": two, "all tasks": together,
+        }  # fmt: skip
         found = [*runs.values(), *(run for _, run in variants.values())]
         for benchmark in self.scale.benchmarks:
             asked = self._asked(benchmark)
+            chosen = {
+                name: inquiries.selected(self.runs, items, asked, self.scale.probe, MOMENTS, name)
+                for name, items in choices.items()
+            }
+            first, *others = chosen
+            pairs = [(name, first) for name in others] + [("all tasks", "one task")]
+            found += list(chosen.values()) + [
+                inquiries.compare(self.runs, chosen[a], chosen[b], asked) for a, b in pairs
+            ]
+        return _once(found)
+
+    def longer(self) -> list[dict]:
+        """Whether more training changes the picture: long runs beside their like and untrained."""
+        scale, untrained = self.scale, self.pretrained("random")
+        long = {method: self.trained_longer(method) for method in scale.longer_methods}
+        if not long:
+            return []
+        short = {method: self.pretrained(method)[0] for method in long}
+        of, found = self._photographs(scale.held_out), [*untrained, *long.values()]
+        for method, run in long.items():
+            found += [self.runs.held_out(run, of), self.runs.held_out(short[method], of)]
+        one = [
+            inquiries.Candidate(METHODS[run["method"]].title, (run,), layer)
+            for run in (untrained[0], *long.values()) for layer in MOMENTS.layers
+        ]  # fmt: skip
+        every = (untrained[0], *long.values())
+        together = inquiries.Candidate("all side by side", every, features.ALL)
+        choices = {"one task, longer": one, "all tasks, longer": [together]}
+        for benchmark in scale.benchmarks:
+            asked = self._asked(benchmark)
+
+            def judge(run, asked=asked):
+                return self.runs.probe(run, asked, scale.probe)
+
+            ours = judge(long[OURS])
+            for method, run in long.items():
+                before = judge(short[method])
+                found += [judge(run), before, self.runs.compare(judge(run), before)]
+                if method != OURS:
+                    found.append(self.runs.compare(ours, judge(run)))
+            for run in untrained:
+                found += [judge(run), self.runs.compare(ours, judge(run))]
             found += [
-                inquiries.selected(self.runs, items, asked, self.scale.probe, MOMENTS, name)
+                inquiries.selected(self.runs, items, asked, scale.probe, MOMENTS, name)
                 for name, items in choices.items()
             ]
-            found.append(self.runs.probe(runs["random"], asked, self.scale.probe, MOMENTS))
+        asked, single = self._one_by_one(), []
+        for run in every:
+            single.append(inquiries.by_operation(self.runs, run, asked, scale.probe, MOMENTS))
+        ours = next(record for record in single if record["method"] == OURS)
+        found += single + [
+            inquiries.compare(self.runs, ours, record, asked) for record in single
+            if record is not ours
+        ]  # fmt: skip
         return _once(found)
 
     def cost(self) -> list[dict]:
         """What was trained: its minutes stand in the records."""
         found = [run for method in self.scale.methods for run in self.pretrained(method)]
-        return _once(found + list(self.budgeted().values()) + list(self.ablated().values()))
+        found += [self.trained_longer(method) for method in self.scale.longer_methods]
+        found += [*self.budgeted().values(), *self.ablated().values()]
+        return _once(found + [run for run in (self.fewer_photographs(), self.smaller()) if run])
 
     def your_photographs(self) -> list[dict]:
-        """The released network's record, where this scale has one."""
+        """The released network's run, its work on held-out photographs, and its release.
+
+        Released is the run of the degradation task that tells most versions of photographs that it
+        was not trained on. No rating takes part in that choice.
+        """
         if not self.scale.release:
             return []
-        run = self.pretrained(OURS)[0]
+        candidates, of = self.pretrained(OURS), self._photographs(self.scale.held_out)
+        if OURS in self.scale.longer_methods:
+            candidates.append(self.trained_longer(OURS))
+        own = [self.runs.held_out(run, of) for run in candidates]
+        told = [
+            max((m["value"] for m in record["metrics"] if m["metric"] == "held_out_accuracy"),
+                default=0.0) for record in own
+        ]  # fmt: skip
+        best = told.index(max(told))
         asked = self._asked(self.scale.release)
-        return [run, pretrained.release(self.runs, run, asked, self.scale.probe)]
+        released = pretrained.release(self.runs, candidates[best], asked, self.scale.probe)
+        return [candidates[best], own[best], released]
 
     def summary(self) -> list[dict]:
         """What the summary shows: pretraining and probes."""
         return _once(self.pretraining() + self.probes())
 
     def claims(self) -> list[dict]:
-        """All that the verdicts rest on: every other page of the scale."""
-        resting = [page for page in self.scale.pages if PAGES[page] != "claims"]
+        """All that the verdicts rest on: every other page but that of another budget."""
+        resting = [page for page in self.scale.pages if PAGES[page] not in ("claims", "longer")]
         return _once([record for page in resting for record in self.page(page)])
 
     def page(self, name: str) -> list[dict]:
@@ -556,20 +651,35 @@ class Study:
         reference, found = self.scale.ablation, {}
         budgets = sorted({*self.scale.budgets, reference.epochs}) if self.scale.budgets else ()
         for epochs in budgets:
-            drop = max(1, reference.drop_every_epochs * epochs // reference.epochs)
-            base = replace(reference, epochs=epochs, drop_every_epochs=drop)
+            base = lengthened(reference, epochs)
             config = self.pretrain_config(OURS, max(self.seed, 0), base, **self._switched(base))
             found[f"{epochs} epochs"] = self._trained(OURS, config, self._ablated_on())
         return found
 
-    def fewer_photographs(self) -> dict | None:
-        """Record of the ablations' reference on fewer photographs, for as many steps."""
-        few, base = self.scale.few, self.scale.ablation
-        if not few:
-            return None
-        base = replace(
-            base, epochs=base.epochs * few, drop_every_epochs=base.drop_every_epochs * few
+    def trained_longer(self, method: str) -> dict:
+        """Record of a method's longer run."""
+        base = lengthened(self.scale.pretrain, self.scale.longer_epochs)
+        options = self._switched(base) if method == OURS else {}
+        return self._trained(
+            method, self.pretrain_config(method, max(self.seed, 0), base, **options)
         )
+
+    def smaller(self) -> dict | None:
+        """Record of our run at the size of the ablations, all else as it is; None where not run."""
+        if not self.scale.smaller:
+            return None
+        small = self.scale.ablation
+        base = replace(
+            self.scale.pretrain, size_px=small.size_px, shorter_edge_px=small.shorter_edge_px
+        )
+        return self._trained(OURS, self.pretrain_config(OURS, max(self.seed, 0), base))
+
+    def fewer_photographs(self) -> dict | None:
+        """Record of the longest of the budgets on fewer photographs, for as many steps."""
+        few = self.scale.few
+        if not few or not self.scale.budgets:
+            return None
+        base = lengthened(self.scale.ablation, few * max(self.scale.budgets))
         config = self.pretrain_config(OURS, max(self.seed, 0), base, **self._switched(base))
         return self._trained(OURS, config, self._ablated_on(few))
 
@@ -645,6 +755,10 @@ class Study:
     def _unseen(self, photographs: int, pairs: int) -> Asked:
         return unseen(self._photographs(self.scale.held_out), photographs, pairs)
 
+    def _one_by_one(self) -> Asked:
+        count = len(unseen_operations.OPERATIONS)
+        return self._unseen(self.scale.operation_photographs, count)
+
     def _asked(self, benchmark: str) -> Asked:
         if benchmark == "unseen":
             return self._unseen(self.scale.unseen_photographs, self.scale.unseen_pairs)
@@ -684,7 +798,7 @@ class Study:
             if identity["sha256"] in wanted:
                 files.write_json(published.path("data", path.name), identity)
         if self.scale.release and self.store.compute:
-            run, released = self.your_photographs()
+            run, _, released = self.your_photographs()
             pretrained.write(self.runs, run, released)
         return len(kept)
 

@@ -1,9 +1,9 @@
 """Seconds until something happens: the package, the command, a page's imports, the book.
 
-    python benchmarks/start.py [--book 1]
+    python benchmarks/start.py [--book 0]
 
-Each in a process of its own, in turns. `--book 1` also times one `make book` from nothing; it
-removes `_build` and `book/executed`.
+Each in a process of its own, in turns; then one `make book` from nothing, for which `_build` and
+`book/executed` are removed. `--book 0` leaves that out.
 """
 
 import shutil
@@ -24,7 +24,7 @@ def call(*command: str) -> None:
 
 
 def main() -> None:
-    given = timing.arguments(__doc__.splitlines()[0], book=0)
+    given = timing.arguments(__doc__.splitlines()[0], book=1)
     if given.small:
         given.rounds = 1
     works = {
@@ -34,7 +34,7 @@ def main() -> None:
         "imports of a page": lambda: call(sys.executable, "-c", PAGE),
     }
     seconds = timing.in_turns(works, given.rounds)
-    if given.book:
+    if given.book and not given.small:
         for folder in ("_build", "book/executed"):
             shutil.rmtree(ROOT / folder, ignore_errors=True)
         started = time.perf_counter()

@@ -127,7 +127,9 @@ if len(alone):
     for dataset in alone.index:
         glue(f"{dataset}_kind_srcc", float(alone.srcc[dataset]), display=False)
     display(HTML(alone.to_html(float_format="{:.3f}".format)))
+    tables = {run["run_id"] for method in study.scale.methods for run in study.pretrained(method)}
     whole = frame[(frame.experiment == "probe") & (frame.metric == "srcc")]
+    whole = whole[[config_of[name]["pretrain"] in tables for name in whole.run_id]]
     both = pd.concat([
         whole.groupby(["dataset", "method", "layer"]).value.mean().rename("all photographs"),
         inside[inside.metric == "srcc_within_kinds"].groupby(["dataset", "method", "layer"]).value.mean()
@@ -164,26 +166,41 @@ if "clean" in shown and "training" in shown:
     display(HTML("<p>Mean of the five layers</p>" + shown.rename(index=plots.TITLES).to_html(float_format="{:.3f}".format)))
 
 # %% [markdown]
-# ## Is it the number of photographs, the size, the levels, the length?
-# Runs at the budget of the [ablations](06_ablations.ipynb), which has the levels, the losses and the
-# attributes; the length stands among the [checks](11_checks.ipynb). Here the number of photographs: the
-# reference on fewer of them, for as many steps.
+# ## Is it the number of photographs or the size?
+# The levels, the losses and the attributes stand among the [ablations](06_ablations.ipynb), the length among
+# the [checks](11_checks.ipynb) and on the page of [more training](14_longer.ipynb). Here the number of
+# photographs: the longest training of the checks, on fewer of them for as many steps. And the size: the run
+# of the tables, at the ablations' size with all else as it is. One seed each; paired differences on average
+# of the five layers, p not adjusted.
 
 # %% tags=["hide-input"]
-few = study.fewer_photographs()
-if few is None:
+few, smaller = study.fewer_photographs(), study.smaller()
+if few is None and smaller is None:
     print("Not run at this scale.")
-else:
-    reference = study.budgeted()[f"{study.scale.ablation.epochs} epochs"]
-    everything = load(store)
-    title = {few["run_id"]: f"{few['data'][0]['photographs']:,} photographs",
-             reference["run_id"]: f"{reference['data'][0]['photographs']:,} photographs"}
-    stored = {r["run_id"]: title[r["config"]["pretrain"]] for r in found + study.checks()
-              if r["experiment"] == "probe" and r["config"]["pretrain"] in title}
-    rows = everything[everything.run_id.isin(stored)]
-    rows = rows.assign(trained_on=rows.run_id.map(stored))
-    shown = rows.pivot_table(index=["dataset", "metric"], columns="trained_on", values="value")
-    display(HTML("<p>Mean of the five layers</p>" + shown.to_html(float_format="{:.3f}".format)))
+names = {run["run_id"]: name for run, name in ((few, "fewer photographs"), (smaller, "smaller")) if run}
+about = {record["run_id"]: record for record in found}
+rows = []
+for record in (r for r in found if r["experiment"] == "comparison"):
+    ours, theirs = (about[record["config"][side]]["config"]["pretrain"] for side in ("ours", "theirs"))
+    ours, theirs = about[ours], about[theirs]
+    for row in record["metrics"]:
+        if row["layer"] == "average" and row["metric"] in ("accuracy", "srcc"):
+            unit = 100 if row["metric"] == "accuracy" else 1
+            digits = 1 if row["metric"] == "accuracy" else 3
+            value, low, high = (f"{unit * row[key]:+.{digits}f}" for key in ("value", "low", "high"))
+            rows.append({
+                "changed": names[ours["run_id"]], "dataset": f"{row['dataset']} (n = {row['n']})",
+                "from": f"{theirs['data'][0]['photographs']:,} photographs at {theirs['config']['size_px']} px",
+                "to": f"{ours['data'][0]['photographs']:,} at {ours['config']['size_px']} px",
+                "metric": "points of accuracy" if unit == 100 else "SRCC",
+                "entry": f"{value} [{low},\u00a0{high}], p\u00a0=\u00a0{row['p']:.4f}",
+            })
+            for column in ("value", "low", "high"):
+                name = f"{names[ours['run_id']].replace(' ', '_')}_{row['dataset']}_{row['metric']}_{column}"
+                glue(name, float(unit * row[column]), display=False)
+if rows:
+    table = pd.DataFrame(rows).pivot(index=["changed", "from", "to", "metric"], columns="dataset", values="entry")
+    display(HTML(table.to_html()))
 
 # %% [markdown]
 # ## Re-run

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from aesthlib import paper
+
 for package in ("jupyter_book", "nbformat"):
     pytest.importorskip(package)
 
@@ -93,6 +95,17 @@ def test_deviations_state_the_settings_of_scale_study():
     ):
         assert row in page, f"deviations.md lacks: {row}"
     assert f"a shorter edge of {run.shorter_edge_px} px" in (BOOK / "data.md").read_text()
+
+
+def test_the_papers_numbers_on_the_first_page_are_its_table_2():
+    printed = paper.table2()
+    printed = printed[printed.layer == "conv3"].set_index(["dataset", "method"]).accuracy_pct
+    rows = re.findall(r"^\| (AVA|AADB|CUHK-PQ), accuracy in % \| (.+) \|$",
+                      (BOOK / "index.md").read_text(), re.M)  # fmt: skip
+    assert len(rows) == 3
+    for dataset, numbers in rows:
+        wanted = [printed[dataset, name] for name in ("Without pretext", "Ours", "RotNet")]
+        assert [float(number) for number in numbers.split("|")] == wanted
 
 
 def test_sources_name_no_machine_path():

@@ -145,6 +145,11 @@ def ask(asked, root):
     found["selected"] = inquiries.selected(asked, candidates, oasis, PROBE, MEAN, "one task")
     alone = [Candidate("second", (second,), "conv2")]
     found["alone"] = inquiries.selected(asked, alone, oasis, PROBE, MEAN, "alone")
+    found["chosen apart"] = inquiries.compare(asked, found["selected"], found["alone"], oasis)
+    found["other by_operation"] = inquiries.by_operation(asked, second, unseen, PROBE, MEAN)
+    found["flaws apart"] = inquiries.compare(
+        asked, found["by_operation"], found["other by_operation"], unseen
+    )
     found["view"] = asked.probe(second, oasis, PROBE, MEAN)
     return found
 
@@ -262,6 +267,25 @@ def test_operations_are_asked_one_by_one(made, data):
         assert set(rows) == {f"accuracy_of_{name}" for name in OPERATIONS}
         assert mean == pytest.approx(np.mean(list(rows.values())))
     assert record["config"]["view"] == records.resolved(MEAN)
+
+
+def test_paired_differences_are_those_of_what_is_compared(made):
+    _, found = made
+    for ours, theirs, apart in (("selected", "alone", "chosen apart"),
+                                ("by_operation", "other by_operation", "flaws apart")):  # fmt: skip
+        rows = found[apart]["metrics"]
+        assert {row["metric"] for row in rows} == (
+            {"accuracy", "srcc", "plcc"} if ours == "selected" else {"accuracy"}
+        )
+        for row in rows:
+            name = row["metric"] if ours == "selected" else "mean_accuracy"
+            (one,), (other,) = (
+                rows_of(found[key], layer=row["layer"], metric=name) for key in (ours, theirs)
+            )
+            assert row["value"] == pytest.approx(one["value"] - other["value"], abs=1e-6)
+            assert row["low"] <= row["value"] <= row["high"] and 0 < row["p"] <= 1
+            assert row["n"] == one["n"] and one["low"] <= one["value"] <= one["high"]
+        assert found[apart]["config"]["ours"] == found[ours]["run_id"]
 
 
 def test_predictions_within_kinds_the_slow_way(made):

@@ -136,7 +136,7 @@ def test_paper_is_planned_without_any_data(where, measured, tmp_path, monkeypatc
         (line,) = (line for line in lines if line.startswith(name))
         words = line.split()
         runs, left = int(words[1]), int(words[2])
-        shown = ("09_claims", "10_summary", "14_cost", "15_your_photographs")
+        shown = ("09_claims", "10_summary", "14_longer", "15_cost", "16_your_photographs")
         assert runs == left and (runs > 0 or name in shown)
         root = where[1] if where else "FOLDER"
         assert line.endswith(f"aesthlib study {name[3:]} --scale paper --data-root {root}")

@@ -159,7 +159,8 @@ def test_pages_hold_what_they_are_about(planned):
     ]  # fmt: skip
     assert pages["07_confidence"] == 2 * [("adaptation", "scratch"), ("confidence", "scratch")]
     assert pages["08_understanding"] == [("understanding", OURS)]
-    assert set(pages["09_claims"]) == {one for name in PAGES for one in pages[name]}
+    others = [name for name in PAGES if name != "14_longer"]  # whose budget is another
+    assert set(pages["09_claims"]) == {one for name in others for one in pages[name]}
     assert set(pages["10_summary"]) == set(pages["02_pretraining"]) | set(pages["03_probes"])
     assert pages["11_checks"] == [random, ours, ("shortcuts", OURS)]  # nothing could overlap
     why = pages["12_why"]
@@ -170,11 +171,14 @@ def test_pages_hold_what_they_are_about(planned):
         assert why.count(("within_kinds", method)) == 1  # OASIS alone has kinds
     assert why.count(("view_comparison", "random")) == 2 and len(why) == 2 * 12 + 2
     beyond = pages["13_beyond"]
-    choices = ("one task", "our variants", "two tasks", "all tasks")
-    assert [beyond.count(("selected", name)) for name in choices] == 4 * [2]
-    assert beyond.count(("view", "random")) == 2 and beyond.count(("pretrain", OURS)) == 2
-    assert pages["14_cost"] == [random, ours, ours]  # that of the ablation is another
-    assert pages["15_your_photographs"] == []  # nothing is released
+    choices = ("untrained network", "one task", "our variants", "two tasks", "all tasks")
+    assert [beyond.count(("selected", name)) for name in choices] == 5 * [2]
+    against = [method for kind, method in beyond if kind == "inquiry_comparison"]
+    assert against == 2 * (4 * ["untrained network"] + ["one task"])
+    assert beyond.count(("pretrain", OURS)) == 2
+    assert pages["14_longer"] == []
+    assert pages["15_cost"] == [random, ours, ours]  # that of the ablation is another
+    assert pages["16_your_photographs"] == []  # nothing is released
 
 
 def test_records_stand_once(planned):
@@ -245,7 +249,7 @@ def test_every_method_is_a_task_with_a_title():
         assert set(self_supervised) <= set(SCALES[scale].methods)
         assert SCALES[scale].ablations == tuple(ABLATIONS)
     assert SCALES["smoke"].pages == tuple(PAGES)[:10]  # the paper's experiments
-    released = "15_your_photographs"  # study's network is
+    released = "16_your_photographs"  # study's network is
     assert SCALES["paper"].pages == tuple(page for page in PAGES if page != released)
 
 
@@ -356,7 +360,7 @@ def study_planned(tmp_path):
     """Function of changes to scale "study" to its study, planned without any photographs."""
 
     def make(monkeypatch, **changes):
-        counts = {"photos": 400, "photos-every-2": 200, "photos-every-4": 100}
+        counts = {"photos": 400, "photos-every-2": 200, "photos-every-8": 50}
         counts |= runs.PUBLISHED_COUNTS
         monkeypatch.setattr(runs, "PUBLISHED_COUNTS", counts)
         monkeypatch.setitem(study.SCALES, "study", replace(SCALES["study"], **changes))
@@ -432,16 +436,20 @@ def test_an_ablation_may_be_another_task(study_planned, monkeypatch):
 @pytest.mark.parametrize("scale", SCALES)
 def test_new_pages_are_planned_without_data(scale, tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "PUBLISHED_COUNTS", {
-        "photos": 400, "photos-every-2": 200, "photos-every-4": 100, **runs.PUBLISHED_COUNTS,
+        "photos": 400, "photos-every-2": 200, "photos-every-8": 50, **runs.PUBLISHED_COUNTS,
     })  # fmt: skip
     asked = Study(scale, tmp_path / "none", device="cpu")
     asked.runs.plan = {}
     kinds = {
         "11_checks": {"pretrain", "shortcuts"},
         "12_why": {"pretrain", "view", "view_comparison", "probe", "by_operation"},
-        "13_beyond": {"pretrain", "selected", "view"},
-        "14_cost": {"pretrain"},
+        "13_beyond": {"pretrain", "selected", "inquiry_comparison"},
+        "15_cost": {"pretrain"},
+        "14_longer": set(),
     }
+    if SCALES[scale].longer_epochs:
+        kinds["14_longer"] = {"pretrain", "held_out", "probe", "comparison", "selected",
+                              "by_operation", "inquiry_comparison"}  # fmt: skip
     if scale != "smoke":  # photographs of its own, and benchmarks that they may hold
         kinds["11_checks"] |= {"near_duplicates"}
         kinds["12_why"] |= {"within_kinds"}
@@ -449,8 +457,8 @@ def test_new_pages_are_planned_without_data(scale, tmp_path, monkeypatch):
         kinds["11_checks"] |= {"held_out", "probe"}
     for page, expected in kinds.items():
         assert {record["experiment"] for record in asked.page(page)} >= expected, page
-    released = asked.page("15_your_photographs")
+    released = asked.page("16_your_photographs")
     assert [record["experiment"] for record in released] == (
-        ["pretrain", "release"] if SCALES[scale].release else []
+        ["pretrain", "held_out", "release"] if SCALES[scale].release else []
     )
     assert not (tmp_path / "none").exists()

@@ -60,8 +60,12 @@ print(
     f"from the fit (SRCC {scorer.srcc:.2f}, {scorer.n} photographs of {scorer.benchmark})."
 )
 table = pd.DataFrame(rows)
-table.columns = ["photograph", "predicted rating", "seems degraded (probability)"]
+table.columns = ["photograph", "predicted rating", "network's probability of a degradation"]
 display(HTML(table.to_html(index=False, float_format="{:.2f}".format)))
+print(
+    "Six of seven patches in its training were degraded, so the last column lies above one half for many "
+    "intact photographs: compare photographs by it, and do not take it for a verdict."
+)
 for file, problem in problems:
     print(f"left out: {file}: {problem}")
 
@@ -73,6 +77,10 @@ for record in found:
         for row in record["metrics"]:
             for column in ("value", "low", "high"):
                 glue(f"{row['metric']}_{column}", float(row[column]), display=False)
+    elif record["experiment"] == "held_out":
+        for row in record["metrics"]:
+            if row["metric"] == "held_out_accuracy":
+                glue("held_out_accuracy", float(100 * row["value"]), display=False)
     else:
         glue("epochs", float(len(record["history"])), display=False)
         glue("photographs", float(record["data"][0]["photographs"]), display=False)

@@ -31,7 +31,7 @@ import pandas as pd
 from IPython.display import HTML, display
 
 from aesthlib import models, plots
-from aesthlib.study import SCALES, Study
+from aesthlib.study import OURS, SCALES, Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
 
@@ -70,7 +70,7 @@ print(f"{len(cost)} trainings, {cost.seconds.sum() / 3600:.1f} hours of training
 # promise that operations and decoding keep up.
 
 # %% tags=["hide-input"]
-ours = max((run for run in found if run["method"] == "degradation"), key=lambda run: len(run["history"]))
+ours = study.pretrained(OURS)[0]
 flops = models.training_flops(ours["config"]["backbone"], ours["config"]["size_px"])
 rate = cost.loc[cost.record == ours["run_id"], "images/s"].iloc[0] * flops
 paper = SCALES["paper"].pretrain
