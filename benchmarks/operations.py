@@ -215,7 +215,7 @@ def main() -> None:
     images = photographs(given.count, given.size)
     partners = images.flip(0)
     # the planar rows and the peers have a copy each, that none finds the other's in the cache
-    own, first, arrays = (
+    flat, first, arrays = (
         images.contiguous(),
         images.contiguous(),
         list(images.permute(0, 2, 3, 1).numpy()),
@@ -238,7 +238,7 @@ def main() -> None:
         def ours(images=images, partners=partners, index=item.index):
             return ops.apply(images, index, partners, torch.Generator().manual_seed(0))
 
-        planar = partial(ours, own, partners.contiguous())
+        planar = partial(ours, flat, partners.contiguous())
         works, notes, same = {"aesthlib": ours, "aesthlib, planar": planar}, {}, {}
         expected = ours()
         for peer, known in peers.items():
