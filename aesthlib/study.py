@@ -142,7 +142,8 @@ class Scale:
         longer_epochs: of a further run of some methods at the size and on the photographs of
             `pretrain`, the schedule in proportion; 0 for none.
         longer_methods: that are trained so; ours among them, and released from there.
-        smaller: whether our method is also run at the size of the ablations, all else as it is.
+        smaller: whether our method and the untrained network also run at the size of the ablations,
+            all else as it is.
         operation_photographs: at most, where unseen operations are asked one by one, each once a
             photograph.
         release: benchmark whose ratings the released network predicts; "" for no release.
@@ -447,16 +448,18 @@ class Study:
                 run = self.pretrained(method)[0]
                 for view in (features.View("mean"), features.View(statistics="clean")):
                     found.append(self.runs.probe(run, asked, scale.probe, view))
-            own = self.runs.probe(self.pretrained(OURS)[0], asked, scale.probe)
-            few, smaller = self.fewer_photographs(), self.smaller()
+            few = self.fewer_photographs()
             if few is not None:
                 judged = self.runs.probe(few, asked, scale.probe)
                 most = list(self.budgeted().values())[-1]
                 reference = self.runs.probe(most, asked, scale.probe)
                 found += [few, judged, most, reference, self.runs.compare(judged, reference)]
-            if smaller is not None:
-                judged = self.runs.probe(smaller, asked, scale.probe)
-                found += [smaller, judged, self.runs.compare(judged, own)]
+            for method in (OURS, "random"):
+                smaller = self.smaller(method)
+                if smaller is not None:
+                    judged = self.runs.probe(smaller, asked, scale.probe)
+                    whole = self.runs.probe(self.pretrained(method)[0], asked, scale.probe)
+                    found += [smaller, judged, self.runs.compare(judged, whole)]
         one_by_one = self._one_by_one()
         for method in scale.methods:
             for run in self.pretrained(method):
@@ -664,15 +667,15 @@ class Study:
             method, self.pretrain_config(method, max(self.seed, 0), base, **options)
         )
 
-    def smaller(self) -> dict | None:
-        """Record of our run at the size of the ablations, all else as it is; None where not run."""
+    def smaller(self, method: str = OURS) -> dict | None:
+        """Record of a run at the size of the ablations, all else as it is; None where not run."""
         if not self.scale.smaller:
             return None
         small = self.scale.ablation
         base = replace(
             self.scale.pretrain, size_px=small.size_px, shorter_edge_px=small.shorter_edge_px
         )
-        return self._trained(OURS, self.pretrain_config(OURS, max(self.seed, 0), base))
+        return self._trained(method, self.pretrain_config(method, max(self.seed, 0), base))
 
     def fewer_photographs(self) -> dict | None:
         """Record of the longest of the budgets on fewer photographs, for as many steps."""

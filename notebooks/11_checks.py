@@ -220,6 +220,18 @@ if rows:
     table.index = [f"{first} to {last}" for first, last in table.index]
     display(HTML(table.to_html()))
 
+# %% tags=["hide-input"]
+accuracy = {count: run["history"][-1]["accuracy"] for count, run in zip(sorted(length.values()), budgeted.values(), strict=True)}
+if rows:
+    last = max(row["from, to (epochs)"] for row in rows)
+    print(f"The task itself: {100 * accuracy[last[0]]:.0f} % of the training crops after {last[0]} epochs, "
+          f"{100 * accuracy[last[1]]:.0f} % after {last[1]}. The probes, by the last doubling:")
+    for record in by_kind["comparison"]:
+        if length[about[record["config"]["ours"]]["config"]["pretrain"]] == last[1]:
+            gain = next(m for m in record["metrics"] if (m["metric"], m["layer"]) == ("accuracy", "average"))
+            said = "better" if gain["low"] > 0 else "worse" if gain["high"] < 0 else "no visible change"
+            print(f"  {gain['dataset']}: {said} ({100 * gain['value']:+.1f} points)")
+
 # %% [markdown]
 # ## Tuning
 # Nothing was tuned on a benchmark: epochs follow from the time at hand, the batch size from the degradation

@@ -170,14 +170,17 @@ if "clean" in shown and "training" in shown:
 # The levels, the losses and the attributes stand among the [ablations](06_ablations.ipynb), the length among
 # the [checks](11_checks.ipynb) and on the page of [more training](14_longer.ipynb). Here the number of
 # photographs: the longest training of the checks, on fewer of them for as many steps. And the size: the run
-# of the tables, at the ablations' size with all else as it is. One seed each; paired differences on average
-# of the five layers, p not adjusted.
+# of the tables, at the ablations' size with all else as it is, and the untrained network so. One seed each;
+# paired differences on average of the five layers, p not adjusted.
 
 # %% tags=["hide-input"]
-few, smaller = study.fewer_photographs(), study.smaller()
-if few is None and smaller is None:
+asked = {
+    "fewer photographs": study.fewer_photographs(), "smaller": study.smaller(),
+    "smaller, untrained": study.smaller("random"),
+}
+names = {run["run_id"]: name for name, run in asked.items() if run}
+if not names:
     print("Not run at this scale.")
-names = {run["run_id"]: name for run, name in ((few, "fewer photographs"), (smaller, "smaller")) if run}
 about = {record["run_id"]: record for record in found}
 rows = []
 for record in (r for r in found if r["experiment"] == "comparison"):
@@ -196,7 +199,8 @@ for record in (r for r in found if r["experiment"] == "comparison"):
                 "entry": f"{value} [{low},\u00a0{high}], p\u00a0=\u00a0{row['p']:.4f}",
             })
             for column in ("value", "low", "high"):
-                name = f"{names[ours['run_id']].replace(' ', '_')}_{row['dataset']}_{row['metric']}_{column}"
+                what = names[ours["run_id"]].replace(", ", "_").replace(" ", "_")
+                name = f"{what}_{row['dataset']}_{row['metric']}_{column}"
                 glue(name, float(unit * row[column]), display=False)
 if rows:
     table = pd.DataFrame(rows).pivot(index=["changed", "from", "to", "metric"], columns="dataset", values="entry")
