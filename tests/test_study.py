@@ -360,7 +360,7 @@ def study_planned(tmp_path):
     """Function of changes to scale "study" to its study, planned without any photographs."""
 
     def make(monkeypatch, **changes):
-        counts = {"photos": 400, "photos-every-2": 200, "photos-every-8": 50}
+        counts = {"photos": 400, "photos-every-2": 200, "photos-every-4": 100, "photos-every-8": 50}
         counts |= runs.PUBLISHED_COUNTS
         monkeypatch.setattr(runs, "PUBLISHED_COUNTS", counts)
         monkeypatch.setitem(study.SCALES, "study", replace(SCALES["study"], **changes))
@@ -407,16 +407,51 @@ def test_budgets_keep_the_shape_of_the_schedule(study_planned, monkeypatch):
         assert (config["epochs"], config["drop_every_epochs"]) == (epochs, epochs // 2)
         assert config["options"]["triplet_from_epoch"] == epochs // 2
         assert config["options"]["entropy_from_epoch"] == epochs
-    asked = study_planned(monkeypatch, budgets=(), few=0)
+    asked = study_planned(monkeypatch, budgets=(), few=2, smaller=False)
     assert asked.budgeted() == {} and asked.fewer_photographs() is None
+    assert asked.smaller() is None
+
+
+def test_longer_and_smaller_runs_change_nothing_else(study_planned, monkeypatch):
+    asked, scale = study_planned(monkeypatch), SCALES["study"]
+    assert OURS in scale.longer_methods and set(scale.longer_methods) <= set(scale.methods)
+    times = scale.longer_epochs // scale.pretrain.epochs
+    for method in scale.longer_methods:
+        long, short = asked.trained_longer(method)["config"], asked.pretrained(method)[0]["config"]
+        assert long["epochs"] == scale.longer_epochs == times * short["epochs"]
+        assert long["drop_every_epochs"] == times * short["drop_every_epochs"]
+        points = ("triplet_from_epoch", "entropy_from_epoch") if method == OURS else ()
+        assert all(long["options"][p] == times * short["options"][p] for p in points)
+        differs = {key for key in short if long[key] != short[key]}
+        assert differs <= {"epochs", "drop_every_epochs", "options"}
+    for method in (OURS, "random"):
+        small, whole = asked.smaller(method)["config"], asked.pretrained(method)[0]["config"]
+        assert {key for key in whole if small[key] != whole[key]} == {"size_px", "shorter_edge_px"}
+        assert small["size_px"] == scale.ablation.size_px
+
+
+def test_released_is_the_run_that_knows_its_task_best(study_planned, monkeypatch):
+    asked = study_planned(monkeypatch)
+    candidates = [*asked.pretrained(OURS), asked.trained_longer(OURS)]
+    own = asked.runs.held_out
+
+    def held_out(run, of):
+        place = [other["run_id"] for other in candidates].index(run["run_id"])
+        rows = [{"metric": "held_out_accuracy", "value": (0.5, 0.7, 0.6, 0.65)[place]}]
+        return own(run, of) | {"metrics": rows}
+
+    monkeypatch.setattr(asked.runs, "held_out", held_out)
+    assert asked.your_photographs()[0] == candidates[1]
 
 
 def test_fewer_photographs_are_seen_as_often_in_all(study_planned, monkeypatch):
     asked = study_planned(monkeypatch, few=2)
-    config, whole = asked.fewer_photographs()["config"], SCALES["study"].ablation
+    config, whole = (
+        run["config"] for run in (asked.fewer_photographs(), list(asked.budgeted().values())[-1])
+    )
     assert SCALES["study"].ablation_every == 2
     assert (config["epochs"], config["drop_every_epochs"]) == (
-        2 * whole.epochs, 2 * whole.drop_every_epochs,
+        2 * whole["epochs"], 2 * whole["drop_every_epochs"],
     )  # fmt: skip
     assert asked.fewer_photographs()["data"][0]["name"] == "photos-every-4"
 
