@@ -8,6 +8,7 @@ A program that was not run, or a GPU that was not there, is named as not measure
 import json
 from collections.abc import Callable
 from pathlib import Path
+from statistics import geometric_mean
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "results" / "bench"
@@ -29,7 +30,7 @@ FIGURE = """
 :alt: Time of each peer over ours for each class of degradation, on a logarithmic scale; right of one ours is faster.
 ```
 
-Time of every peer over ours, on one thread. Filled: it computes the same; hollow: something near, so
+Time of every peer over ours in its faster layout, on one thread. Filled: it computes the same; hollow: something near, so
 that the time tells less. Left of the line it is faster than ours.
 """  # noqa: E501
 
@@ -39,17 +40,25 @@ def times(record: dict, group: str, name: str) -> float:
     return next(r["ratio"] for r in record["rows"] if (r["group"], r["name"]) == (group, name))
 
 
+def mean_without(record: dict, left_out: str) -> float:
+    """Geometric mean of the operations' ratios but one."""
+    ratios = record["times_as_fast_as_the_fastest_that_computes_the_same"]
+    return geometric_mean(value for name, value in ratios.items() if name != left_out)
+
+
 def seconds(record: dict, name: str) -> float:
     return next(row["seconds"] for row in record["rows"] if row["name"] == name)
 
 
 # Program, what is asked of it, the measured number, and whether it is reached.
 GOALS: tuple[tuple[str, str, Callable[[dict], float], Callable[[float], bool]], ...] = (
-    ("operations", "operations slower than the fastest of torchvision, kornia and imagecorruptions "
-     "that computes the same: none", lambda r: float(len(r["slower_beyond_the_spread"])),
-     lambda v: v == 0),
+    ("operations", "operations slower beyond the spread, ours in its faster layout, than the "
+     "fastest of torchvision, kornia and imagecorruptions that computes the same: none",
+     lambda r: float(len(r["slower_beyond_the_spread"])), lambda v: v == 0),
     ("operations", "on average (geometric mean) at least 2 × as fast as that",
      lambda r: r["geometric_mean"], lambda v: v >= 2),
+    ("operations", "the same without gaussian_blur/1, which leaves 8-bit photographs as they are, "
+     "so that ours returns them", lambda r: mean_without(r, "gaussian_blur/1"), lambda v: v >= 2),
     ("step", "the degrade step takes at most 0.10 of a training step of AlexNet",
      lambda r: r["shares"]["degrade: of alexnet's step"], lambda v: v <= 0.10),
     ("step", "and is at least 10 × as fast as a DataLoader of samples",

@@ -33,7 +33,7 @@ import pandas as pd
 from IPython.display import HTML, display
 from myst_nb import glue
 
-from aesthlib import ops, plots
+from aesthlib import ops, plots, tables
 from aesthlib.records import load
 from aesthlib.study import OURS, Study
 
@@ -143,9 +143,9 @@ if columns:
 # differs, and with it the images through the network and the minutes.
 
 # %% tags=["hide-input"]
-tables = [run for method in study.scale.methods for run in study.pretrained(method)]
+main = [run for method in study.scale.methods for run in study.pretrained(method)]
 rows = []
-for run in tables:
+for run in main:
     config, history = run["config"], run["history"]
     steps = run["data"][0]["photographs"] * config["crops_per_photograph"] // config["batch_size"]
     rows.append({
@@ -203,34 +203,29 @@ if rows:
 # paired 95 % intervals, p not adjusted.
 
 # %% tags=["hide-input"]
-about, rows = {r["run_id"]: r for r in found}, []
-for record in by_kind.get("comparison", []):
-    steps = [length[about[record["config"][side]]["config"]["pretrain"]] for side in ("theirs", "ours")]
-    for row in record["metrics"]:
-        if (row["metric"], row["layer"]) == ("accuracy", "average"):
-            value, low, high = (f"{100 * row[key]:+.1f}" for key in ("value", "low", "high"))
-            rows.append({
-                "from, to (epochs)": tuple(steps), "dataset": f"{row['dataset']} (n = {row['n']})",
-                "entry": f"{value} [{low},\u00a0{high}], p\u00a0=\u00a0{row['p']:.4f}",
-            })
-            for column in ("value", "low", "high"):
-                glue(f"{row['dataset']}_{steps[0]}_{steps[1]}_{column}", float(100 * row[column]), display=False)
-if rows:
-    table = pd.DataFrame(rows).pivot(index="from, to (epochs)", columns="dataset", values="entry")
-    table.index = [f"{first} to {last}" for first, last in table.index]
+steps = tables.differences(found)
+steps = steps.assign(first=steps.theirs.map(length), last=steps.ours.map(length))
+if len(steps):
+    shown = steps.assign(
+        step=[f"{row.first} to {row.last}" for row in steps.itertuples()],
+        dataset=[f"{row.dataset} (n = {row.n})" for row in steps.itertuples()],
+    ).sort_values("first")
+    table = shown.pivot(index="step", columns="dataset", values="entry").loc[shown.step.unique()]
     display(HTML(table.to_html()))
+for row in steps.itertuples():
+    for column in ("value", "low", "high"):
+        glue(f"{row.dataset}_{row.first}_{row.last}_{column}", float(getattr(row, column)), display=False)
 
 # %% tags=["hide-input"]
-accuracy = {count: run["history"][-1]["accuracy"] for count, run in zip(sorted(length.values()), budgeted.values(), strict=True)}
-if rows:
-    last = max(row["from, to (epochs)"] for row in rows)
-    print(f"The task itself: {100 * accuracy[last[0]]:.0f} % of the training crops after {last[0]} epochs, "
-          f"{100 * accuracy[last[1]]:.0f} % after {last[1]}. The probes, by the last doubling:")
-    for record in by_kind["comparison"]:
-        if length[about[record["config"]["ours"]]["config"]["pretrain"]] == last[1]:
-            gain = next(m for m in record["metrics"] if (m["metric"], m["layer"]) == ("accuracy", "average"))
-            said = "better" if gain["low"] > 0 else "worse" if gain["high"] < 0 else "no visible change"
-            print(f"  {gain['dataset']}: {said} ({100 * gain['value']:+.1f} points)")
+if len(steps):
+    final = steps[steps["last"] == steps["last"].max()]
+    accuracy = {length[run["run_id"]]: run["history"][-1]["accuracy"] for run in budgeted.values()}
+    first, last = final["first"].iloc[0], final["last"].iloc[0]
+    print(f"The task itself: {100 * accuracy[first]:.0f} % of the training crops after {first} epochs, "
+          f"{100 * accuracy[last]:.0f} % after {last}. The probes, by the last doubling:")
+    for row in final.itertuples():
+        said = "better" if row.low > 0 else "worse" if row.high < 0 else "no visible change"
+        print(f"  {row.dataset}: {said} ({row.value:+.1f} points)")
 
 # %% [markdown]
 # ## Tuning

@@ -33,7 +33,7 @@ import pandas as pd
 from IPython.display import HTML, display
 from myst_nb import glue
 
-from aesthlib import metrics, plots
+from aesthlib import metrics, plots, tables
 from aesthlib.data.unseen import OPERATIONS
 from aesthlib.records import load
 from aesthlib.study import METHODS, MOMENTS, OURS, Study
@@ -127,9 +127,9 @@ if len(alone):
     for dataset in alone.index:
         glue(f"{dataset}_kind_srcc", float(alone.srcc[dataset]), display=False)
     display(HTML(alone.to_html(float_format="{:.3f}".format)))
-    tables = {run["run_id"] for method in study.scale.methods for run in study.pretrained(method)}
+    main = {run["run_id"] for method in study.scale.methods for run in study.pretrained(method)}
     whole = frame[(frame.experiment == "probe") & (frame.metric == "srcc")]
-    whole = whole[[config_of[name]["pretrain"] in tables for name in whole.run_id]]
+    whole = whole[[config_of[name]["pretrain"] in main for name in whole.run_id]]
     both = pd.concat([
         whole.groupby(["dataset", "method", "layer"]).value.mean().rename("all photographs"),
         inside[inside.metric == "srcc_within_kinds"].groupby(["dataset", "method", "layer"]).value.mean()
@@ -181,29 +181,26 @@ asked = {
 names = {run["run_id"]: name for name, run in asked.items() if run}
 if not names:
     print("Not run at this scale.")
-about = {record["run_id"]: record for record in found}
-rows = []
-for record in (r for r in found if r["experiment"] == "comparison"):
-    ours, theirs = (about[record["config"][side]]["config"]["pretrain"] for side in ("ours", "theirs"))
-    ours, theirs = about[ours], about[theirs]
-    for row in record["metrics"]:
-        if row["layer"] == "average" and row["metric"] in ("accuracy", "srcc"):
-            unit = 100 if row["metric"] == "accuracy" else 1
-            digits = 1 if row["metric"] == "accuracy" else 3
-            value, low, high = (f"{unit * row[key]:+.{digits}f}" for key in ("value", "low", "high"))
-            rows.append({
-                "changed": names[ours["run_id"]], "dataset": f"{row['dataset']} (n = {row['n']})",
-                "from": f"{theirs['data'][0]['photographs']:,} photographs at {theirs['config']['size_px']} px",
-                "to": f"{ours['data'][0]['photographs']:,} at {ours['config']['size_px']} px",
-                "metric": "points of accuracy" if unit == 100 else "SRCC",
-                "entry": f"{value} [{low},\u00a0{high}], p\u00a0=\u00a0{row['p']:.4f}",
-            })
-            for column in ("value", "low", "high"):
-                what = names[ours["run_id"]].replace(", ", "_").replace(" ", "_")
-                name = f"{what}_{row['dataset']}_{row['metric']}_{column}"
-                glue(name, float(unit * row[column]), display=False)
-if rows:
-    table = pd.DataFrame(rows).pivot(index=["changed", "from", "to", "metric"], columns="dataset", values="entry")
+about, parts = {record["run_id"]: record for record in found}, []
+for metric, unit in (("accuracy", "points of accuracy"), ("srcc", "SRCC")):
+    part = tables.differences(found, metric)
+    parts.append(part.assign(
+        changed=part.ours.map(names), metric=unit,
+        dataset=[f"{row.dataset} (n = {row.n})" for row in part.itertuples()],
+        **{
+            column: [
+                f"{about[run]['data'][0]['photographs']:,} photographs at {about[run]['config']['size_px']} px"
+                for run in part[side]
+            ]
+            for column, side in (("from", "theirs"), ("to", "ours"))
+        },
+    ))
+    for row in part.itertuples():
+        what = names[row.ours].replace(", ", "_").replace(" ", "_")
+        for column in ("value", "low", "high"):
+            glue(f"{what}_{row.dataset}_{metric}_{column}", float(getattr(row, column)), display=False)
+if names:
+    table = pd.concat(parts).pivot(index=["changed", "from", "to", "metric"], columns="dataset", values="entry")
     display(HTML(table.to_html()))
 
 # %% [markdown]

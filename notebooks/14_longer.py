@@ -33,7 +33,7 @@ import pandas as pd
 from IPython.display import HTML, display
 from myst_nb import glue
 
-from aesthlib import plots
+from aesthlib import plots, tables
 from aesthlib.records import load
 from aesthlib.study import METHODS, OURS, Study
 
@@ -50,13 +50,11 @@ frame = frame[frame.run_id.isin(run_of)]
 epochs = {False: study.scale.pretrain.epochs, True: study.scale.longer_epochs}
 order = [name for name in METHODS if name in set(frame.method)]
 
-
-def trained(run_id):
-    """Epochs of the training that a record judges; of untrained weights none."""
-    record = run_of[run_id]
-    return 0 if record["method"] == "random" else epochs[record["config"]["pretrain"] in long]
-
-
+# epochs of the training that a record judges; of untrained weights none
+trained = {
+    name: 0 if record["method"] == "random" else epochs[record["config"]["pretrain"] in long]
+    for name, record in run_of.items() if "pretrain" in record["config"]
+}
 if found:
     left_out = [METHODS[m].title for m in study.scale.methods if m not in order]
     print(f"{epochs[True]} epochs beside {epochs[False]}; one seed each, so no interval holds what another "
@@ -78,7 +76,7 @@ if found:
         for count, run in ours.items() for row in run["history"]
     )
     asked = frame[(frame.experiment == "held_out") & (frame.metric == "held_out_accuracy")]
-    own = 100 * asked.assign(epochs=[trained(name) for name in asked.run_id]).pivot_table(
+    own = 100 * asked.assign(epochs=asked.run_id.map(trained)).pivot_table(
         index="method", columns="epochs", values="value"
     )
     own.columns = [f"{count} epochs" for count in own]
@@ -90,7 +88,7 @@ if found:
     glue("epochs", float(epochs[True]), display=False)
     judged = frame[(frame.experiment == "probe") & (frame.method == OURS) & (frame.layer == "conv3")
                    & (frame.metric == "srcc")]
-    judged = judged.assign(epochs=[trained(name) for name in judged.run_id])
+    judged = judged.assign(epochs=judged.run_id.map(trained))
     plots.budget_curves(history, judged[["dataset", "epochs", "value", "low", "high"]]);
 
 # %% [markdown]
@@ -101,7 +99,7 @@ if found:
 # %% tags=["hide-input"]
 if found:
     rows = frame[(frame.experiment == "probe") & frame.metric.isin(["accuracy", "srcc"])]
-    rows = rows.assign(epochs=[trained(name) for name in rows.run_id])
+    rows = rows.assign(epochs=rows.run_id.map(trained))
     rows.loc[rows.metric == "accuracy", "value"] *= 100
     for name, part in (("mean of the layers", rows), ("conv3", rows[rows.layer == "conv3"])):
         table = part.pivot_table(index="method", columns=["dataset", "metric", "epochs"], values="value")
@@ -115,51 +113,25 @@ if found:
 # network against the others, and against every seed of the untrained one.
 
 # %% tags=["hide-input"]
-compared = [record for record in found if record["experiment"] == "comparison"]
-
-
-def of_run(record, side):
-    """The training that a side of a comparison judges."""
-    return run_of[record["config"][side]]["config"]["pretrain"]
-
-
-def gain_of(record, metric):
-    """Value, low and high (points of accuracy, or SRCC), dataset, n and p of the layers' average."""
-    row = next(r for r in record["metrics"] if (r["metric"], r["layer"]) == (metric, "average"))
-    unit = 100 if metric == "accuracy" else 1
-    return row | {key: unit * row[key] for key in ("value", "low", "high")}
-
-
-def differences(records, metric):
-    """A row a comparison: gain with its interval and p."""
-    rows, digits = [], 1 if metric == "accuracy" else 3
-    for record in records:
-        gain = gain_of(record, metric)
-        value, low, high = (f"{gain[key]:+.{digits}f}" for key in ("value", "low", "high"))
-        rows.append({
-            "against": plots.TITLES[record["method"]], "seed": run_of[record["config"]["theirs"]]["seed"],
-            "dataset": f"{gain['dataset']} (n = {gain['n']})",
-            "entry": f"{value} [{low},\u00a0{high}], p\u00a0=\u00a0{gain['p']:.4f}",
-        })
-    return pd.DataFrame(rows).pivot(index=["against", "seed"], columns="dataset", values="entry")
-
-
-lengths = [r for r in compared if r["method"] != "random" and of_run(r, "theirs") not in long]
-others = [r for r in compared if r not in lengths]
+apart = {metric: tables.differences(found, metric) for metric in ("accuracy", "srcc")}
 if found:
-    for title, part in (("longer minus shorter training", lengths), ("ours, longer, minus the others", others)):
+    for title, lengths in (("longer minus shorter training", True), ("ours, longer, minus the others", False)):
         for metric, unit in (("accuracy", "points of accuracy"), ("srcc", "SRCC")):
-            display(HTML(f"<p>{title}, {unit}</p>" + differences(part, metric).to_html()))
+            part = apart[metric]
+            part = part[((part.method != "random") & ~part.theirs.isin(long)) == lengths]
+            part = part.assign(dataset=[f"{row.dataset} (n = {row.n})" for row in part.itertuples()],
+                               against=part.method.map(plots.TITLES))
+            shown = part.pivot(index=["against", "seed"], columns="dataset", values="entry")
+            display(HTML(f"<p>{title}, {unit}</p>" + shown.to_html()))
 
 # %% tags=["remove-cell"]
-for record in lengths + others:
-    seed_of = run_of[record["config"]["theirs"]]["seed"]
-    side = "short" if record in lengths else f"{record['method']}_{seed_of}"
-    if side != "short" or record["method"] == OURS:
-        for metric in ("accuracy", "srcc"):
-            gain = gain_of(record, metric)
+for metric, part in apart.items():
+    for row in part.itertuples():
+        length = row.method != "random" and row.theirs not in long
+        side = "short" if length else f"{row.method}_{row.seed}"
+        if not length or row.method == OURS:
             for column in ("value", "low", "high"):
-                glue(f"{gain['dataset']}_{metric}_{side}_{column}", float(gain[column]), display=False)
+                glue(f"{row.dataset}_{metric}_{side}_{column}", float(getattr(row, column)), display=False)
 
 # %% [markdown]
 # ## One flaw at a time
@@ -174,13 +146,13 @@ if found:
         f"{100 * r.value:.1f} [{100 * r.low:.1f},\u00a0{100 * r.high:.1f}]" for r in single.itertuples()
     ]).pivot(index="method", columns="layer", values="entry").loc[order]
     display(HTML("<p>accuracy in %</p>" + entries.rename(index=plots.TITLES).to_html()))
-    apart = frame[(frame.experiment == "inquiry_comparison") & (frame.metric == "accuracy")]
-    entries = apart.assign(entry=[
-        f"{100 * r.value:+.1f} [{100 * r.low:+.1f},\u00a0{100 * r.high:+.1f}]" for r in apart.itertuples()
+    flaws = frame[(frame.experiment == "inquiry_comparison") & (frame.metric == "accuracy")]
+    entries = flaws.assign(entry=[
+        f"{100 * r.value:+.1f} [{100 * r.low:+.1f},\u00a0{100 * r.high:+.1f}]" for r in flaws.itertuples()
     ]).pivot(index="method", columns="layer", values="entry")
     display(HTML("<p>ours minus the others, points</p>" + entries.rename(index=plots.TITLES).to_html()))
     display(HTML(f"<p>n = {int(single.n.max())} patches, half of them degraded.</p>"))
-    for kind, rows in (("accuracy", single[single.method == OURS]), ("gain", apart[apart.method == "random"])):
+    for kind, rows in (("accuracy", single[single.method == OURS]), ("gain", flaws[flaws.method == "random"])):
         for row in rows[rows.layer.isin(["conv3", "conv4"])].itertuples():
             for column in ("value", "low", "high"):
                 glue(f"single_{kind}_{row.layer}_{column}", float(100 * getattr(row, column)), display=False)

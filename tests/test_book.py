@@ -186,6 +186,10 @@ def stub_book(tmp_path_factory) -> Path:
 
     ignored = shutil.ignore_patterns("executed", "results", "built")
     shutil.copytree(BOOK, folder / "book", ignore=ignored)
+    for path in BOOK.glob("results/**/*.png"):  # which a page shows
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
     export.page(folder / "book" / "extra" / "explorer" / "built")
     write_stubs(folder / "book")
     done = build(folder / "book", folder)
