@@ -141,7 +141,7 @@ class Scale:
             as many steps; 0 for no such run.
         longer_epochs: of a further run of some methods at the size and on the photographs of
             `pretrain`, the schedule in proportion; 0 for none.
-        longer_methods: that are trained so; ours among them, and released from there.
+        longer_methods: that are trained so, ours among them.
         smaller: whether our method and the untrained network also run at the size of the ablations,
             all else as it is.
         operation_photographs: at most, where unseen operations are asked one by one, each once a
@@ -516,15 +516,15 @@ class Study:
         long = {method: self.trained_longer(method) for method in scale.longer_methods}
         if not long:
             return []
+        every = (untrained[0], *long.values())
         short = {method: self.pretrained(method)[0] for method in long}
         of, found = self._photographs(scale.held_out), [*untrained, *long.values()]
         for method, run in long.items():
             found += [self.runs.held_out(run, of), self.runs.held_out(short[method], of)]
         one = [
             inquiries.Candidate(METHODS[run["method"]].title, (run,), layer)
-            for run in (untrained[0], *long.values()) for layer in MOMENTS.layers
+            for run in every for layer in MOMENTS.layers
         ]  # fmt: skip
-        every = (untrained[0], *long.values())
         together = inquiries.Candidate("all side by side", every, features.ALL)
         choices = {"one task, longer": one, "all tasks, longer": [together]}
         for benchmark in scale.benchmarks:
@@ -545,9 +545,10 @@ class Study:
                 inquiries.selected(self.runs, items, asked, scale.probe, MOMENTS, name)
                 for name, items in choices.items()
             ]
-        asked, single = self._one_by_one(), []
-        for run in every:
-            single.append(inquiries.by_operation(self.runs, run, asked, scale.probe, MOMENTS))
+        asked = self._one_by_one()
+        single = [
+            inquiries.by_operation(self.runs, run, asked, scale.probe, MOMENTS) for run in every
+        ]
         ours = next(record for record in single if record["method"] == OURS)
         found += single + [
             inquiries.compare(self.runs, ours, record, asked) for record in single

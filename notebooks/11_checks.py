@@ -212,9 +212,6 @@ if len(steps):
     ).sort_values("first")
     table = shown.pivot(index="step", columns="dataset", values="entry").loc[shown.step.unique()]
     display(HTML(table.to_html()))
-for row in steps.itertuples():
-    for column in ("value", "low", "high"):
-        glue(f"{row.dataset}_{row.first}_{row.last}_{column}", float(getattr(row, column)), display=False)
 
 # %% tags=["hide-input"]
 if len(steps):

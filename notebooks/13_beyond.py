@@ -88,12 +88,6 @@ for dataset, part in entries.groupby("dataset"):
     table = part.pivot(index="difference", columns="metric", values="entry")
     display(HTML(f"<p>{dataset}</p>" + table.to_html()))
 
-# %% tags=["remove-cell"]
-for row in apart.itertuples():
-    for column in ("value", "low", "high"):
-        name = f"{row.dataset}_{row.difference.replace(' ', '_')}_{row.metric}_{column}"
-        glue(name, float(getattr(row, column)), display=False)
-
 # %% [markdown]
 # ## What was chosen
 
