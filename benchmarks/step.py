@@ -181,6 +181,7 @@ def main() -> None:
     loader = DataLoader(
         Samples(arrays, given.size), max(1, given.batch // given.threads),
         num_workers=given.threads, persistent_workers=True,
+        multiprocessing_context="forkserver",  # a fork would slow what this process writes next
     )  # fmt: skip
 
     def pipeline():

@@ -209,11 +209,12 @@ class Pack:
         starts = self.offsets[index, None] + 3 * (y * self.widths[index, None] + left[:, None])
         # every start of a row as a view of the bytes: one indexed copy, nothing materialised
         rows = self.pixels.as_strided((len(self.pixels) - row_bytes + 1, row_bytes), (1, 1))
-        patches = rows.index_select(0, starts.flatten().to(device))
-        patches = patches.view(-1, size_px, size_px, 3).permute(0, 3, 1, 2)
-        if flip.any():
-            patches = torch.where(flip.to(device)[:, None, None, None], patches.flip(3), patches)
-        return patches
+        order = flip.int().argsort(stable=True)  # those to be mirrored are cut last, turned as one
+        patches = rows.index_select(0, starts[order].flatten().to(device))
+        patches = patches.view(-1, size_px, size_px, 3)
+        mirrored = patches[int((~flip).sum()) :]
+        mirrored.copy_(mirrored.flip(2))
+        return patches.index_select(0, order.argsort().to(device)).permute(0, 3, 1, 2)
 
     def random_crops(self, index: Tensor, size_px: int, generator: Generator) -> Tensor:
         """Patches at random places, half of them mirrored; draws come from a CPU generator.

@@ -26,7 +26,13 @@ class Normalize(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if images.dtype != torch.uint8:
             raise ValueError(f"a backbone takes uint8 photographs, got {images.dtype}")
-        return torch.addcmul(self.offset, images.to(self.scale.dtype), self.scale)
+        pixels = images.permute(0, 2, 3, 1)
+        if not pixels.is_contiguous():
+            return torch.addcmul(self.offset, images.to(self.scale.dtype), self.scale)
+        # rows of pixels: along three channels alone nothing would run in parallel
+        scale, offset = (v.flatten().repeat(pixels.shape[2]) for v in (self.scale, self.offset))
+        rows = torch.addcmul(offset, pixels.flatten(2).to(scale.dtype), scale)
+        return rows.view(pixels.shape).permute(0, 3, 1, 2)
 
 
 class LabChannels(nn.Module):

@@ -93,6 +93,14 @@ def test_door_is_torchvisions_normalization(speckled):
     torch.testing.assert_close(backbones.Normalize()(images), normalize(images / 255))
 
 
+def test_door_gives_the_same_bits_in_both_layouts(speckled):
+    door, last = backbones.Normalize(), torch.channels_last
+    images = speckled(2, 13, 17)
+    rows = door(images.contiguous(memory_format=last))
+    assert torch.equal(rows, door(images))
+    assert rows.is_contiguous(memory_format=last)
+
+
 @each_backbone
 def test_only_uint8_enters(name):
     with pytest.raises(ValueError, match="takes uint8 photographs, got torch.float32"):
