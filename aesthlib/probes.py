@@ -29,6 +29,7 @@ SOLVERS = ("exact", "sgd", "nonlinear")
 MEMORY = 10  # pairs that L-BFGS keeps
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}  # of the preconditioned gradient's norm
 ROTATED = 2000  # up to so many entries or values, whichever are fewer, coordinates are made
+SPANNED = 1000  # up to so many training entries of larger problems, their own span is turned
 DIRECTIONS = 256  # principal directions that precondition larger problems
 DIRECTIONS_FROM = 4096  # entries, evenly spaced, that they are estimated from
 
@@ -426,6 +427,15 @@ def _scaled(features: Tensor) -> Tensor:
     return inputs.div_(norm.clamp_min(1e-12))
 
 
+def _span(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Coordinates, float64 (n, n), of few inputs (n, D) within their span, and the way back:
+    (n, n) that turns a solution in coordinates into weights of the inputs' rows."""
+    values, vectors = torch.linalg.eigh((inputs @ inputs.T).double())
+    root = values.clamp_min(0).sqrt()
+    noise = torch.finfo(inputs.dtype).eps * len(inputs) * values[-1]
+    return vectors * root, vectors * torch.where(values > noise, 1 / root, 0.0)
+
+
 def _directions(inputs: Tensor) -> tuple[Tensor, Tensor] | None:
     return principal(inputs) if inputs.dtype == torch.float32 else None
 
@@ -713,12 +723,19 @@ def low_data(
             pairs = subset_splits(positive, fraction, subset, config, groups, test)
             for train, judged in pairs:
                 rows = torch.from_numpy(train)
+                part = inputs.index_select(0, rows)
+                spanned = directions is not None and len(part) <= SPANNED
+                turned, back = _span(part) if spanned else (part, None)
                 beta, _ = _fit(
-                    inputs[rows], [binary[rows]], positive[train],
+                    turned, [binary[rows]], positive[train],
                     None if groups is None else groups[train], np.ones((1, len(train)), bool),
-                    config, config.seed + subset, directions,
+                    config, config.seed + subset, None if spanned else directions,
                 )  # fmt: skip
-                logit = _outputs(inputs, beta[0])[0, judged].numpy()
+                beta = beta[0]
+                if spanned:
+                    weights = (beta[:, :-1] @ back.T).to(part.dtype) @ part
+                    beta = torch.hstack([weights, beta[:, -1:].to(part.dtype)])
+                logit = _outputs(inputs, beta)[0, judged].numpy()
                 right += int(((logit > 0) == positive[judged]).sum())
                 tested, trained = tested + len(judged), trained + len(train)
             found.append({

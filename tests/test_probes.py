@@ -276,10 +276,21 @@ def test_large_problems_have_the_same_answer(monkeypatch, test):
     large = probes.probe(features, positive, mos, config, test=test)
     for kind, scores in small.scores.items():
         assert large.scores[kind] == pytest.approx(scores, abs=5e-3 * float(scores.std()))
-    for one, other in zip(
-        part, probes.low_data(features, positive, config, [0.3], 2, test=test), strict=True
-    ):
-        assert one["accuracy"] == pytest.approx(other["accuracy"], abs=0.011)
+    for spanned in (probes.SPANNED, 0):  # small parts turned into their own span, and not
+        monkeypatch.setattr(probes, "SPANNED", spanned)
+        others = probes.low_data(features, positive, config, [0.3], 2, test=test)
+        for one, other in zip(part, others, strict=True):
+            assert one["accuracy"] == pytest.approx(other["accuracy"], abs=0.011)
+
+
+def test_span_keeps_the_outputs_of_a_solution():
+    inputs = torch.randn(30, 200, generator=torch.Generator().manual_seed(0))
+    inputs[7] = inputs[3]  # fewer directions than entries
+    turned, back = probes._span(inputs)
+    torch.testing.assert_close(turned @ turned.T, (inputs @ inputs.T).double(), atol=1e-4, rtol=0)
+    solution = turned.T @ torch.randn(30, generator=torch.Generator().manual_seed(1)).double()
+    weights = (back @ solution).float() @ inputs
+    torch.testing.assert_close(inputs @ weights, (turned @ solution).float(), atol=1e-2, rtol=0)
 
 
 def test_sgd_makes_the_same_steps_in_coordinates(monkeypatch):
