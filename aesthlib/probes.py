@@ -27,7 +27,7 @@ from . import metrics, settings
 
 SOLVERS = ("exact", "sgd", "nonlinear")
 MEMORY = 10  # pairs that L-BFGS keeps
-TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}  # of the preconditioned gradient's norm
+TOLERANCE = {torch.float64: 1e-6, torch.float32: 3e-4}  # of the preconditioned gradient's norm
 ROTATED = 2000  # up to so many entries or values, whichever are fewer, coordinates are made
 SPANNED = 1000  # up to so many training entries of larger problems, their own span is turned
 DIRECTIONS = 256  # principal directions that precondition larger problems
@@ -249,7 +249,7 @@ def minimize(
     Batched L-BFGS with backtracking on the outputs, preconditioned by the Hessian's diagonal or,
     given principal directions, by the Hessian along them. Finished fits drop out: those with
     √(gᵀPg) of at most `TOLERANCE`, g the gradient, P the preconditioner, which is 1e-6 for float64
-    inputs and 1e-4 for float32. Half its square estimates how far the sum is above its minimum.
+    inputs and 3e-4 for float32. Half its square estimates how far the sum is above its minimum.
     Products with the inputs have their precision, the sum is float64.
 
     Args:
@@ -310,12 +310,12 @@ def minimize(
         going = ~(left <= TOLERANCE[dtype] ** 2)  # so that what is not a number goes on
         if not going.all():
             solution[live[~going]] = beta[~going]
-            logistic = int(going[:logistic].sum())
+            logistic, kept = int(going[:logistic].sum()), going.nonzero().squeeze(1)
             live, beta, output, targets, share, ridge, spread, current, gradient, bend = (
-                tensor[going] for tensor in
+                tensor.index_select(0, kept) for tensor in
                 (live, beta, output, targets, share, ridge, spread, current, gradient, bend)
             )  # fmt: skip
-            pairs = [tuple(tensor[going] for tensor in pair) for pair in pairs]
+            pairs = [tuple(tensor.index_select(0, kept) for tensor in pair) for pair in pairs]
         if not len(live):
             return solution
         if iteration == max_iterations:
@@ -716,18 +716,20 @@ def low_data(
     binary = torch.from_numpy(positive).double()
     inputs = _scaled(features)
     directions = _directions(inputs)
+    room = torch.empty_like(inputs)  # where rows are gathered, no memory being faulted in twice
     found = []
     for fraction in fractions:
         for subset in range(subsets):
             right, tested, trained = 0, 0, 0
             pairs = subset_splits(positive, fraction, subset, config, groups, test)
             for train, judged in pairs:
-                rows = torch.from_numpy(train)
-                part = inputs.index_select(0, rows)
+                rows = torch.from_numpy(np.concatenate([train, judged]))
+                gathered = torch.index_select(inputs, 0, rows, out=room[: len(rows)])
+                part, tests = gathered.split([len(train), len(judged)])
                 spanned = directions is not None and len(part) <= SPANNED
                 turned, back = _span(part) if spanned else (part, None)
                 beta, _ = _fit(
-                    turned, [binary[rows]], positive[train],
+                    turned, [binary[train]], positive[train],
                     None if groups is None else groups[train], np.ones((1, len(train)), bool),
                     config, config.seed + subset, None if spanned else directions,
                 )  # fmt: skip
@@ -735,7 +737,7 @@ def low_data(
                 if spanned:
                     weights = (beta[:, :-1] @ back.T).to(part.dtype) @ part
                     beta = torch.hstack([weights, beta[:, -1:].to(part.dtype)])
-                logit = _outputs(inputs, beta)[0, judged].numpy()
+                logit = _outputs(tests, beta)[0].numpy()
                 right += int(((logit > 0) == positive[judged]).sum())
                 tested, trained = tested + len(judged), trained + len(train)
             found.append({

@@ -204,6 +204,8 @@ def difference(name: str, ours: torch.Tensor, theirs, images: torch.Tensor) -> t
         found = float((theirs / ours - 1).abs())
         return f"its deviation differs by {100 * found:.2g} %", found < 0.05
     apart = (ours.int() - theirs.int()).abs()
+    if not apart.any():
+        return "bit for bit", True
     told = f"{apart.float().mean():.2g} levels apart on average, {apart.max()} at most"
     return told, float((apart > 1).float().mean()) <= SAME
 
@@ -250,7 +252,7 @@ def main() -> None:
             except Exception as error:
                 print(f"{item.name}: {peer} cannot ({type(error).__name__}: {error})")
                 continue
-            notes[peer] = f"{'same' if same[peer] else 'another result'}: {found}"
+            notes[peer] = f"{'same' if same[peer] else 'another result'}, {found}"
             works[peer] = work
         seconds = timing.in_turns(works, given.rounds)
         group = timing.rows(item.name, seconds, given.count, note=notes, same=same)

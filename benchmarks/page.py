@@ -12,6 +12,7 @@ from statistics import geometric_mean
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "results" / "bench"
+LONG = 40  # rows of a table that is folded away
 PAGE = ROOT / "book" / "speed.md"
 PROGRAMS = {
     "operations": "Operations", "step": "The degrade step and the training step",
@@ -21,9 +22,10 @@ PROGRAMS = {
 HEAD = """# Speed
 
 How fast is this beside what others use, measured in the same process, in turns? `make bench`
-measures, and writes this page; `benchmarks/` holds the programs. A ratio is how many times as fast
-the first row of its group is. Medians and quartiles; other work on a machine slows all rows alike,
-so the ratios are what to trust.
+measures, and writes this page; `benchmarks/` holds the programs. A ratio is the row's time over the
+first row's of its group: above 1, the first one is faster. Medians and quartiles of so many rounds,
+or what was measured once; other work on a machine slows all rows alike, so the ratios are what to
+trust.
 """
 FIGURE = """
 ```{image} results/bench/operations.png
@@ -127,40 +129,71 @@ def text(value) -> str:
     )
 
 
+def duration(seconds: float) -> str:
+    """Seconds in the unit that suits them."""
+    for unit, length in (("h", 3600), ("min", 60), ("s", 1)):
+        if seconds >= length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{1e3 * seconds:.3g} ms"
+
+
+def cells(row: dict, compared: bool) -> str:
+    """Markdown of a measured row."""
+    once = row["low"] == row["high"]
+    spread = "once" if once else f"{duration(row['low'])} to {duration(row['high'])}"
+    ratio = f"{row['ratio']:,.2f}" if compared else ""
+    return (
+        f"| {row['group']} | {row['name']} | {duration(row['seconds'])} | {spread} | "
+        f"{row['per_second']:,.1f} | {ratio} | {row.get('note', '')} |"
+    )
+
+
 def section(name: str, title: str, folder: Path) -> str:
-    """Markdown of one program's results."""
+    """Markdown of one program's results; a long table is folded away."""
     path = folder / f"{name}.json"
     if not path.exists():
         where = " on a GPU" if name == "gpu" else ""
         told = f"Not measured yet{where}: `benchmarks/{name}.py` writes this table."
         return f"\n## {title}\n\n{told}\n"
     record = json.loads(path.read_text())
-    machine = record["machine"]
-    versions = ", ".join(f"{key} {value}" for key, value in machine["versions"].items())
+    machine, rows = record["machine"], record["rows"]
+    threads = "one thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
+    gpu = "no GPU" if machine["gpu"] == "none" else machine["gpu"]
+    compared = {row["group"] for row in rows if row["ratio"] != 1}
     lines = [
         f"\n## {title}\n",
-        f"{machine['processor']}, {machine['threads']} threads, GPU {machine['gpu']}, "
-        f"{record['rounds']} rounds, {machine['day']}; {versions}.\n",
-        "| what | by | ms | quartiles | a second | ratio | |",
-        "|---|---|---:|---:|---:|---:|---|",
+        f"{machine['processor']}, {threads}, {gpu}, {record['rounds']} rounds, {machine['day']}.\n",
     ]
-    for row in record["rows"]:
-        low, middle, high = (1e3 * row[key] for key in ("low", "seconds", "high"))
-        lines.append(
-            f"| {row['group']} | {row['name']} | {middle:,.2f} | {low:,.2f} to {high:,.2f} | "
-            f"{row['per_second']:,.1f} | {row['ratio']:.2f} | {row.get('note', '')} |"
-        )
     known = ("name", "machine", "rounds", "rows")
-    lines += ["", *(f"- {key.replace('_', ' ')}: {text(value)}"
-                    for key, value in record.items() if key not in known)]  # fmt: skip
+    lines += [f"- {key.replace('_', ' ')}: {text(value)}"
+              for key, value in record.items() if key not in known]  # fmt: skip
+    fold = len(rows) > LONG
+    lines += ["", f":::{{dropdown}} All {len(rows)} rows"] * fold + [
+        "",
+        "| what | by | median | quartiles | a second | ratio | |",
+        "|---|---|---:|---:|---:|---:|---|",
+        *(cells(row, row["group"] in compared) for row in rows),
+    ] + [":::"] * fold
     return "\n".join(lines) + "\n"
+
+
+def packages(folder: Path) -> str:
+    """Markdown of the versions that the programs ran with, once for all that share them."""
+    users = {}
+    for name, title in PROGRAMS.items():
+        path = folder / f"{name}.json"
+        if path.exists():
+            versions = json.loads(path.read_text())["machine"]["versions"]
+            users.setdefault(", ".join(map(" ".join, versions.items())), []).append(title)
+    lines = [f"- {', '.join(titles)}: {versions}." for versions, titles in users.items()]
+    return "\n".join(["\n## Packages\n", *lines]) + "\n" if lines else ""
 
 
 def page(folder: Path = RESULTS) -> str:
     """The whole page."""
     sections = [section(name, title, folder) for name, title in PROGRAMS.items()]
     shown = FIGURE if (folder / "operations.json").exists() else ""
-    return HEAD + goals(folder) + shown + "".join(sections)
+    return HEAD + goals(folder) + shown + "".join(sections) + packages(folder)
 
 
 if __name__ == "__main__":
