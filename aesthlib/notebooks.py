@@ -5,11 +5,10 @@ never reaches the book, and what differs between two equal runs is taken out of 
 """
 
 import ast
-import multiprocessing
 import os
 import re
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from . import files, records
@@ -106,7 +105,9 @@ def _typed(source: Path, name: str, value, default):
     return value
 
 
-def execute(source: Path, given: dict, target: Path, failed: Path) -> Path:
+def execute(
+    source: Path, given: dict, target: Path, failed: Path, forked: bool = False
+) -> Path:
     """Run one notebook and put the result in place; what stood there stays if it fails.
 
     Args:
@@ -114,6 +115,7 @@ def execute(source: Path, given: dict, target: Path, failed: Path) -> Path:
         given: parameters.
         target: .ipynb to write.
         failed: folder where a failed notebook is kept to look at.
+        forked: the kernel is a fork of `kernels.context`'s server, which has done its imports.
 
     Raises:
         NotebookError: wrong parameters or a failure; says where the failed notebook is.
@@ -141,6 +143,7 @@ def execute(source: Path, given: dict, target: Path, failed: Path) -> Path:
             iopub_timeout=600,  # nbclient's 4 s lose outputs in silence on a busy machine
             raise_on_iopub_timeout=True,
             config=Config(KernelManager={"transport_encryption": "auto"}),
+            **{"kernel_manager_class": "aesthlib.kernels.ForkedKernelManager"} if forked else {},
         )
     except PapermillExecutionError as error:
         raise NotebookError(
@@ -229,11 +232,10 @@ def run(names: tuple[str, ...], given: dict, target: Path, log=print) -> list[Pa
             log(f"[{number}/{len(sources)}] {source.stem}: running")
             execute(source, chosen[source], page, failed)
     else:
-        # papermill changes the working directory, so processes; one thread each
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(together, spawn, initializer=_one_thread) as pool:
+        # papermill changes the working directory, so processes; each page has its own
+        with ThreadPoolExecutor(together) as pool:
             waiting = {
-                pool.submit(execute, source, chosen[source], page, failed): (number, source)
+                pool.submit(_apart, source, chosen[source], page, failed): (number, source)
                 for number, source, page in outdated
             }
             try:
@@ -253,8 +255,12 @@ def run(names: tuple[str, ...], given: dict, target: Path, log=print) -> list[Pa
     return pages
 
 
-def _one_thread() -> None:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+def _apart(*given) -> Path:
+    """`execute` in a process of its own, forked with the imports done."""
+    from . import kernels
+
+    with ProcessPoolExecutor(1, kernels.context()) as pool:
+        return pool.submit(execute, *given, True).result()
 
 
 def _known(source: Path, given: dict) -> dict:

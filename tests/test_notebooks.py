@@ -154,7 +154,8 @@ def test_one_of_several_that_fails_is_an_error(source, tmp_path, monkeypatch):
     for name in ("01_thing", "02_other", "03_third"):
         source(GOOD.replace("flag = False", "flag = False\nload_only = False"), name)
 
-    def execute(path, chosen, page, failed):
+    def execute(path, chosen, page, failed, forked):
+        assert forked
         if path.stem == "02_other":
             raise NotebookError(f"{path} failed in cell 3: the lamp is out")
         page.parent.mkdir(parents=True, exist_ok=True)
