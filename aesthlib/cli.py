@@ -246,6 +246,8 @@ def _study(given: argparse.Namespace) -> None:
     if not names and given.scale in SCALES:
         names = SCALES[given.scale].pages
     pages = notebooks.run(names, parameters, target)
+    for page in pages if given.notebooks else ():
+        print(page)
     print(f"{len(pages)} pages in {target}")
     if given.publish:
         count = Study(parameters["scale"], parameters["store"]).publish()

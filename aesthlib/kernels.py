@@ -32,7 +32,7 @@ class KernelProcess(ForkProcess):
     stdin = stdout = stderr = None
 
     def __init__(self, arguments: list[str], environment: dict[str, str]):
-        super().__init__()
+        super().__init__(daemon=True)  # a page that is cut off ends it, and never waits for it
         self.arguments, self.environment = arguments, environment
 
     def run(self) -> None:
@@ -41,11 +41,8 @@ class KernelProcess(ForkProcess):
         os.setsid()  # an interrupt at the terminal goes to the manager alone
         os.environ.update(self.environment)
         asyncio.set_event_loop(asyncio.new_event_loop())  # the manager's is running
-        IPKernelApp.launch_instance([
-            *self.arguments,
-            "--matplotlib=inline",  # which an import before the fork cannot ask for
-            f"--IPKernelApp.parent_handle={os.getppid()}",  # whose end the kernel watches for
-        ])  # fmt: skip
+        # inline: which an import before the fork could not ask for
+        IPKernelApp.launch_instance([*self.arguments, "--matplotlib=inline"])
 
     def poll(self) -> int | None:
         return self.exitcode
@@ -63,7 +60,8 @@ class ForkedProvisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **given) -> dict:
         arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
-        self.process = KernelProcess(arguments, given["env"])
+        parent = f"--IPKernelApp.parent_handle={os.getpid()}"  # whose end the kernel watches for
+        self.process = KernelProcess([*arguments, parent], given["env"])
         self.process.start()
         self.pid = self.process.pid
         return self.connection_info

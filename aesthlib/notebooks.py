@@ -105,9 +105,7 @@ def _typed(source: Path, name: str, value, default):
     return value
 
 
-def execute(
-    source: Path, given: dict, target: Path, failed: Path, forked: bool = False
-) -> Path:
+def execute(source: Path, given: dict, target: Path, failed: Path, forked: bool = False) -> Path:
     """Run one notebook and put the result in place; what stood there stays if it fails.
 
     Args:

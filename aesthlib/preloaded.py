@@ -1,4 +1,4 @@
-"""What the pages' kernels have imported when they are forked: for the fork server alone."""
+"""What pages and their kernels have imported when they are forked: for the fork server alone."""
 
 import os
 

@@ -11,7 +11,7 @@ scaled by one number to a mean variance of 1 a value, so that one learning rate 
 
 Folds, inner folds, penalties and both losses are fitted at once, one row a fit, weights marking
 its entries. Large problems keep their features, in float32; their leading principal directions
-precondition the fits.
+precondition the fits. Small parts of them are turned into their own span.
 """
 
 from collections.abc import Iterable
@@ -431,9 +431,9 @@ def _span(inputs: Tensor) -> tuple[Tensor, Tensor]:
     """Coordinates, float64 (n, n), of few inputs (n, D) within their span, and the way back:
     (n, n) that turns a solution in coordinates into weights of the inputs' rows."""
     values, vectors = torch.linalg.eigh((inputs @ inputs.T).double())
-    root = values.clamp_min(0).sqrt()
-    noise = torch.finfo(inputs.dtype).eps * len(inputs) * values[-1]
-    return vectors * root, vectors * torch.where(values > noise, 1 / root, 0.0)
+    noise = torch.finfo(inputs.dtype).eps * values[-1]  # of the products
+    root = torch.where(values > noise, values, 0.0).sqrt()
+    return vectors * root, vectors * torch.where(root > 0, 1 / root, 0.0)
 
 
 def _directions(inputs: Tensor) -> tuple[Tensor, Tensor] | None:

@@ -137,10 +137,16 @@ def duration(seconds: float) -> str:
     return f"{1e3 * seconds:.3g} ms"
 
 
+def once(row: dict) -> bool:
+    """Whether the row was measured a single time, and so has no spread."""
+    return row["low"] == row["seconds"] == row["high"]
+
+
 def cells(row: dict, compared: bool) -> str:
     """Markdown of a measured row."""
-    once = row["low"] == row["high"]
-    spread = "once" if once else f"{duration(row['low'])} to {duration(row['high'])}"
+    spread = f"{duration(row['low'])} to {duration(row['high'])}"
+    if once(row):
+        spread = "once"
     ratio = f"{row['ratio']:,.2f}" if compared else ""
     return (
         f"| {row['group']} | {row['name']} | {duration(row['seconds'])} | {spread} | "
@@ -159,10 +165,11 @@ def section(name: str, title: str, folder: Path) -> str:
     machine, rows = record["machine"], record["rows"]
     threads = "one thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
     gpu = "no GPU" if machine["gpu"] == "none" else machine["gpu"]
+    rounds = "" if all(map(once, rows)) else f", {record['rounds']} rounds"
     compared = {row["group"] for row in rows if row["ratio"] != 1}
     lines = [
         f"\n## {title}\n",
-        f"{machine['processor']}, {threads}, {gpu}, {record['rounds']} rounds, {machine['day']}.\n",
+        f"{machine['processor']}, {threads}, {gpu}{rounds}, {machine['day']}.\n",
     ]
     known = ("name", "machine", "rounds", "rows")
     lines += [f"- {key.replace('_', ' ')}: {text(value)}"

@@ -100,6 +100,11 @@ class Samples(Dataset):
         return (stack.float() / 255 - mean) / std
 
 
+def keep_memory(worker: int) -> None:
+    """In a worker as in this process."""
+    timing.keep_memory()
+
+
 def product(device: str, kind: torch.dtype) -> float:
     """Operations a second of a matrix product."""
     side = 8192 if device == "cuda" else 1024
@@ -182,6 +187,7 @@ def main() -> None:
         Samples(arrays, given.size), max(1, given.batch // given.threads),
         num_workers=given.threads, persistent_workers=True,
         multiprocessing_context="forkserver",  # a fork would slow what this process writes next
+        worker_init_fn=keep_memory,
     )  # fmt: skip
 
     def pipeline():

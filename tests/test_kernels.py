@@ -1,7 +1,7 @@
 """Forked kernels: the same page as from one of its own, the same errors, and none left behind."""
 
-import os
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -64,10 +64,22 @@ def gone(pid: int) -> bool:
 @pytest.mark.slow
 def test_a_forked_kernel_makes_the_same_page_and_ends(page, tmp_path):
     forked = page()
-    kernel = int((tmp_path / "pid").read_text())
     assert b"image/png" in forked
+    assert gone(int((tmp_path / "pid").read_text()))
     assert page(forked=False) == forked
-    assert gone(kernel) and kernel != os.getpid()
+
+
+@pytest.mark.slow
+def test_a_forked_kernel_has_its_imports_done(page):
+    page("import sys; assert 'aesthlib.preloaded' in sys.modules")
+
+
+@pytest.mark.slow
+def test_a_kernel_ends_with_the_page_that_is_cut_off(page, tmp_path):
+    last = "import os, signal; os.kill(os.getppid(), signal.SIGKILL)"
+    with pytest.raises(BrokenProcessPool):
+        page(last)
+    assert gone(int((tmp_path / "pid").read_text()))
 
 
 @pytest.mark.slow

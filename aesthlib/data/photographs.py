@@ -187,7 +187,7 @@ class Pack:
         })  # fmt: skip
 
     def crop(self, index: Tensor, top: Tensor, left: Tensor, size_px: int, flip: Tensor) -> Tensor:
-        """Cut square patches, all in one gather on the pixels' device.
+        """Cut square patches on the pixels' device, all in one gather, the mirrored ones last.
 
         Args:
             index, top, left: int64 (N,) photographs and upper left corners in pixels.
@@ -209,12 +209,14 @@ class Pack:
         starts = self.offsets[index, None] + 3 * (y * self.widths[index, None] + left[:, None])
         # every start of a row as a view of the bytes: one indexed copy, nothing materialised
         rows = self.pixels.as_strided((len(self.pixels) - row_bytes + 1, row_bytes), (1, 1))
-        order = flip.int().argsort(stable=True)  # those to be mirrored are cut last, turned as one
+        order = flip.int().argsort(stable=True)  # those to be mirrored are turned as one
         patches = rows.index_select(0, starts[order].flatten().to(device))
         patches = patches.view(-1, size_px, size_px, 3)
-        mirrored = patches[int((~flip).sum()) :]
-        mirrored.copy_(mirrored.flip(2))
-        return patches.index_select(0, order.argsort().to(device)).permute(0, 3, 1, 2)
+        if flip.any():
+            mirrored = patches[int((~flip).sum()) :]
+            mirrored.copy_(mirrored.flip(2))
+            patches = patches.index_select(0, order.argsort().to(device))
+        return patches.permute(0, 3, 1, 2)
 
     def random_crops(self, index: Tensor, size_px: int, generator: Generator) -> Tensor:
         """Patches at random places, half of them mirrored; draws come from a CPU generator.

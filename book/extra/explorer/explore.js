@@ -401,7 +401,9 @@
       note.textContent = "Loading …";
       try {
         predict = await AesthlibNetwork.load(folder);
-        intro.replaceChildren(h("p", { class: "ex-note", role: "status" }, "The network is ready: it answers every change."));
+        intro.replaceChildren(h("p", { class: "ex-note", role: "status" }, "The network is ready: it answers every change. " +
+          "It calls many intact photographs degraded, and its score says little: the ",
+          h("a", { href: "model_card.html" }, "model card"), " has the figures."));
         panel.hidden = false;
         root.dataset.network = "ready";
         changed();
@@ -627,7 +629,8 @@
         answer.textContent = best === item ? "✓ recognised" : `✗ ${className(best)}`;
         answer.className = `ex-answer ${best === item ? "ex-right" : "ex-wrong"}`;
       }
-      summary.textContent += ` The network recognises ${right} of 22.`;
+      const trained = preset.value === "paper" ? "" : ", though it was trained on the paper's levels";
+      summary.textContent += ` The network recognises ${right} of 22${trained}.`;
     }
     return { details, changed, get open() { return details.open; } };
   })();
