@@ -5,8 +5,6 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # pages run side by side
 
 import ipykernel.kernelapp  # noqa: E402, F401
-import ipykernel.zmqshell  # noqa: E402, F401
-import IPython.core.interactiveshell  # noqa: E402, F401
 import jupytext  # noqa: E402, F401
 import papermill  # noqa: E402, F401
 import scipy.stats  # noqa: E402, F401

@@ -440,6 +440,24 @@ def _directions(inputs: Tensor) -> tuple[Tensor, Tensor] | None:
     return principal(inputs) if inputs.dtype == torch.float32 else None
 
 
+def _fit_part(
+    part: Tensor, target: Tensor, positive: np.ndarray, groups, config: ProbeConfig, seed: int,
+    directions,
+) -> Tensor:
+    """The solution (1, D + 1) of one training set (n, D); where few entries are a part of a large
+    problem, it is found in their span."""
+    spanned = directions is not None and len(part) <= SPANNED
+    inputs, back = _span(part) if spanned else (part, None)
+    training = np.ones((1, len(part)), bool)
+    (beta,), _ = _fit(
+        inputs, [target], positive, groups, training, config, seed, None if spanned else directions
+    )
+    if not spanned:
+        return beta
+    weights = (beta[:, :-1] @ back.T).to(part.dtype) @ part
+    return torch.hstack([weights, beta[:, -1:].to(part.dtype)])
+
+
 def _exact(
     features: Tensor, targets: list[Tensor], positive: np.ndarray, groups, test, config: ProbeConfig
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -726,17 +744,11 @@ def low_data(
                 rows = torch.from_numpy(np.concatenate([train, judged]))
                 gathered = torch.index_select(inputs, 0, rows, out=room[: len(rows)])
                 part, tests = gathered.split([len(train), len(judged)])
-                spanned = directions is not None and len(part) <= SPANNED
-                turned, back = _span(part) if spanned else (part, None)
-                beta, _ = _fit(
-                    turned, [binary[train]], positive[train],
-                    None if groups is None else groups[train], np.ones((1, len(train)), bool),
-                    config, config.seed + subset, None if spanned else directions,
+                beta = _fit_part(
+                    part, binary[train], positive[train],
+                    None if groups is None else groups[train], config, config.seed + subset,
+                    directions,
                 )  # fmt: skip
-                beta = beta[0]
-                if spanned:
-                    weights = (beta[:, :-1] @ back.T).to(part.dtype) @ part
-                    beta = torch.hstack([weights, beta[:, -1:].to(part.dtype)])
                 logit = _outputs(tests, beta)[0].numpy()
                 right += int(((logit > 0) == positive[judged]).sum())
                 tested, trained = tested + len(judged), trained + len(train)

@@ -144,9 +144,7 @@ def once(row: dict) -> bool:
 
 def cells(row: dict, compared: bool) -> str:
     """Markdown of a measured row."""
-    spread = f"{duration(row['low'])} to {duration(row['high'])}"
-    if once(row):
-        spread = "once"
+    spread = "once" if once(row) else f"{duration(row['low'])} to {duration(row['high'])}"
     ratio = f"{row['ratio']:,.2f}" if compared else ""
     return (
         f"| {row['group']} | {row['name']} | {duration(row['seconds'])} | {spread} | "

@@ -47,8 +47,8 @@ def page(tmp_path, monkeypatch):
 
     def run(last="", forked=True) -> bytes:
         target = tmp_path / "made.ipynb"
-        run = notebooks._apart if forked else notebooks.execute
-        return run(source, {"last": last}, target, tmp_path / "failed").read_bytes()
+        execute = notebooks._apart if forked else notebooks.execute
+        return execute(source, {"last": last}, target, tmp_path / "failed").read_bytes()
 
     return run
 

@@ -187,7 +187,7 @@ class Pack:
         })  # fmt: skip
 
     def crop(self, index: Tensor, top: Tensor, left: Tensor, size_px: int, flip: Tensor) -> Tensor:
-        """Cut square patches on the pixels' device, all in one gather, the mirrored ones last.
+        """Cut square patches, all in one gather from the pixels, on their device.
 
         Args:
             index, top, left: int64 (N,) photographs and upper left corners in pixels.
