@@ -44,7 +44,7 @@ def adapt(
 
     Raises:
         ValueError: one of the classes is missing in train.
-    """  # fmt: skip
+    """
     known = folder / "scores.npy"
     if known.exists() and (not keep or (folder / "checkpoint.json").exists()):
         return np.load(known)

@@ -72,13 +72,15 @@ def identification(model: nn.ModuleDict, photographs: Tensor, device: str, seed:
         confusion[index] = np.bincount(guess, minlength=classes)
         weight = losses.entropy_weight(logits, task.options.entropy_alpha).numpy()
         right = guess == index
-        weights.append({
-            "class": ops.CLASSES[index].name,
-            "mean": float(weight.mean()),
-            "kept": float((weight > 0).mean()),
-            "mean_right": float(weight[right].mean()) if right.any() else None,
-            "mean_wrong": float(weight[~right].mean()) if not right.all() else None,
-        })  # fmt: skip
+        weights.append(
+            {
+                "class": ops.CLASSES[index].name,
+                "mean": float(weight.mean()),
+                "kept": float((weight > 0).mean()),
+                "mean_right": float(weight[right].mean()) if right.any() else None,
+                "mean_wrong": float(weight[~right].mean()) if not right.all() else None,
+            }
+        )
         descriptions.append(embedded[:200])
     few = len(descriptions[0])
     every = torch.cat(descriptions)  # (22 · few, D), class by class
@@ -138,12 +140,19 @@ def distances(model: nn.ModuleDict, photographs: Tensor, device: str, seed: int 
         first, second = (values.index(level) for level in levels[:2])
         for value, row in zip(values, far, strict=True):
             low, middle, high = np.percentile(row, [25, 50, 75])
-            rows.append({
-                "operation": name, "parameter": operation.parameter, "value": value,
-                "trained": value in levels, "low": float(low), "median": float(middle),
-                "high": float(high), "rank_correlation": float(correlation.mean()),
-                "ordered_share": float((far[first] < far[second]).mean()),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "operation": name,
+                    "parameter": operation.parameter,
+                    "value": value,
+                    "trained": value in levels,
+                    "low": float(low),
+                    "median": float(middle),
+                    "high": float(high),
+                    "rank_correlation": float(correlation.mean()),
+                    "ordered_share": float((far[first] < far[second]).mean()),
+                }
+            )
     return rows
 
 
@@ -207,9 +216,11 @@ def confidence(score_of, photographs: Tensor, seed: int = 0, preset: str = "pape
             scores.append(score_of(edited))
         logit = torch.cat(scores).double()
         before = logit if before is None else before
-        rows.append({
-            "class": ops.CLASSES[index].name,
-            "probability": [round(p, 4) for p in torch.sigmoid(logit).tolist()],
-            "logit_change": float((logit - before).mean()),
-        })  # fmt: skip
+        rows.append(
+            {
+                "class": ops.CLASSES[index].name,
+                "probability": [round(p, 4) for p in torch.sigmoid(logit).tolist()],
+                "logit_change": float((logit - before).mean()),
+            }
+        )
     return rows

@@ -97,9 +97,11 @@ def gather(study: Study, found: list[dict]) -> Evidence:
         key: run["run_id"] for key, run in study.ablated().items() if run["run_id"] in run_of
     }
     ours = tuple(
-        run["run_id"] for run in by_experiment.get("pretrain", []) if run["method"] == OURS
+        run["run_id"]
+        for run in by_experiment.get("pretrain", [])
+        if run["method"] == OURS
         and run["config"] == records.resolved(study.pretrain_config(OURS, run["seed"]))
-    )  # fmt: skip
+    )
     return Evidence(frame, by_experiment, ablated, people, ours)
 
 
@@ -113,10 +115,16 @@ def verdicts(study: Study) -> pd.DataFrame:
         if unheard or claim.needs_training and study.name == "smoke":
             holds = None
         verdict = NOT_TESTABLE if holds is None else REPRODUCED if holds else NOT_REPRODUCED
-        rows.append({
-            "claim": claim.text, "source": claim.source, "rule": claim.rule,
-            "evidence": finding.words, "verdict": verdict, "runs": ", ".join(finding.runs),
-        })  # fmt: skip
+        rows.append(
+            {
+                "claim": claim.text,
+                "source": claim.source,
+                "rule": claim.rule,
+                "evidence": finding.words,
+                "verdict": verdict,
+                "runs": ", ".join(finding.runs),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -157,12 +165,15 @@ def _middle_layers(evidence: Evidence) -> Finding:
         mean = 100 * part.groupby("layer").value.mean()
         middle = mean[["conv3", "conv4"]].mean()
         others = mean[["conv1", "conv2", "conv5"]].mean()
-        words.append(f"{dataset}: conv3 and conv4 {middle:.1f} %, the others {others:.1f} %, best "
-                     f"{mean.idxmax()}")  # fmt: skip
+        words.append(
+            f"{dataset}: conv3 and conv4 {middle:.1f} %, the others {others:.1f} %, best "
+            f"{mean.idxmax()}"
+        )
         if dataset in evidence.people:
             holds.append(bool(middle > others))
-    return Finding("; ".join(words) or "not run", all(holds) if holds else None,
-                   tuple(rows.run_id.unique()))  # fmt: skip
+    return Finding(
+        "; ".join(words) or "not run", all(holds) if holds else None, tuple(rows.run_id.unique())
+    )
 
 
 def _colour_tasks(evidence: Evidence) -> Finding:
@@ -197,8 +208,10 @@ def _low_data(evidence: Evidence) -> Finding:
         if not {"labels", OURS} <= set(curve):
             continue
         gain = (curve[OURS] - curve["labels"]).loc[0.05:]
-        words.append(f"{dataset}: {gain.mean():+.1f} points on average of {len(gain)} fractions, "
-                     f"above in {(gain > 0).sum()}")  # fmt: skip
+        words.append(
+            f"{dataset}: {gain.mean():+.1f} points on average of {len(gain)} fractions, "
+            f"above in {(gain > 0).sum()}"
+        )
         if dataset in evidence.people:
             holds.append(bool((gain > 0).mean() > 0.5))
     runs = tuple(record["run_id"] for record in evidence.of("low_data"))
@@ -232,9 +245,13 @@ def _non_linear(evidence: Evidence) -> Finding:
             (configs[row.run_id]["backbone"], row.method): 100 * row.value
             for row in part.itertuples()
         }
-        words.append(f"{dataset}: " + ", ".join(
-            f"{backbone} from {method} {value:.1f} %" for (backbone, method), value in named.items()
-        ))  # fmt: skip
+        words.append(
+            f"{dataset}: "
+            + ", ".join(
+                f"{backbone} from {method} {value:.1f} %"
+                for (backbone, method), value in named.items()
+            )
+        )
         if dataset in evidence.people:
             pairs = [
                 (named[backbone, OURS], named[backbone, "labels"])
@@ -242,8 +259,9 @@ def _non_linear(evidence: Evidence) -> Finding:
                 if (backbone, OURS) in named and (backbone, "labels") in named
             ]
             holds += [ours > supervised - 2 for ours, supervised in pairs]
-    return Finding("; ".join(words) or "not run", all(holds) if holds else None,
-                   tuple(rows.run_id.unique()))  # fmt: skip
+    return Finding(
+        "; ".join(words) or "not run", all(holds) if holds else None, tuple(rows.run_id.unique())
+    )
 
 
 def ablation_table(evidence: Evidence) -> pd.DataFrame:
@@ -264,12 +282,19 @@ def ablation_table(evidence: Evidence) -> pd.DataFrame:
         for (probe, dataset), value in mean.items():
             if start_of[probe] == run:
                 row = gain.get(probe)
-                rows.append({
-                    "group": group, "ablation": name, "dataset": dataset, "accuracy": value,
-                    "difference": 100 * row.value if row else None,
-                    "low": 100 * row.low if row else None, "high": 100 * row.high if row else None,
-                    "p": row.p if row else None, "run": run,
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "group": group,
+                        "ablation": name,
+                        "dataset": dataset,
+                        "accuracy": value,
+                        "difference": 100 * row.value if row else None,
+                        "low": 100 * row.low if row else None,
+                        "high": 100 * row.high if row else None,
+                        "p": row.p if row else None,
+                        "run": run,
+                    }
+                )
     return pd.DataFrame(rows)
 
 
@@ -322,8 +347,9 @@ def _identified(evidence: Evidence) -> Finding:
     return Finding(
         f"{accuracy:.1%} of the versions of held-out photographs named rightly; always None is "
         f"right for {chance:.1%}",
-        bool(accuracy > 2 * chance), tuple(r["run_id"] for r in rows),
-    )  # fmt: skip
+        bool(accuracy > 2 * chance),
+        tuple(r["run_id"] for r in rows),
+    )
 
 
 def _observable(evidence: Evidence) -> Finding:
@@ -333,8 +359,9 @@ def _observable(evidence: Evidence) -> Finding:
         return Finding("not run", None)
     same = list(rows[rows.value == 1].layer)
     words = f"{len(same)} of {len(ops.CLASSES) - 1} classes change no pixel of any photograph"
-    return Finding(words + (f": {', '.join(same)}" if same else ""), not same,
-                   tuple(rows.run_id.unique()))  # fmt: skip
+    return Finding(
+        words + (f": {', '.join(same)}" if same else ""), not same, tuple(rows.run_id.unique())
+    )
 
 
 def _distance_grows(evidence: Evidence) -> Finding:
@@ -346,76 +373,101 @@ def _distance_grows(evidence: Evidence) -> Finding:
     return Finding(
         f"the stronger level lies further away in {share.mean():.0%} of the photographs, from "
         f"{share.min():.0%} ({share.idxmin()}) to {share.max():.0%} ({share.idxmax()})",
-        bool((share > 0.5).all()), (found[0]["run_id"],),
-    )  # fmt: skip
+        bool((share > 0.5).all()),
+        (found[0]["run_id"],),
+    )
 
 
 def _confidence_falls(evidence: Evidence) -> Finding:
     words, holds = [], []
     for record in evidence.of("confidence"):
         change = {
-            row["layer"]: row["value"] for row in record["metrics"]
+            row["layer"]: row["value"]
+            for row in record["metrics"]
             if row["metric"] == "logit_change_of_positive" and row["layer"] != "none"
-        }  # fmt: skip
+        }
         lower = sum(value < 0 for value in change.values())
         dataset = record["metrics"][0]["dataset"]
         words.append(f"{dataset}: the mean logit falls under {lower} of {len(change)} classes")
         if dataset in evidence.people:
             holds.append(lower > len(change) / 2)
-    return Finding("; ".join(words) or "not run", all(holds) if holds else None,
-                   tuple(r["run_id"] for r in evidence.of("confidence")))  # fmt: skip
+    return Finding(
+        "; ".join(words) or "not run",
+        all(holds) if holds else None,
+        tuple(r["run_id"] for r in evidence.of("confidence")),
+    )
 
 
 CLAIMS = (
     Claim(
         "Each operation and level degrades a photograph in an observably different way.",
         "Table 1 and the text on L_deg",
-        "every class changes at least one pixel of some photograph", _observable, False, False,
+        "every class changes at least one pixel of some photograph",
+        _observable,
+        False,
+        False,
     ),
     Claim(
         "A network can identify types and parameters of the operations without labels.",
         "abstract, eq. 1",
-        "accuracy on held-out photographs above twice that of always answering None", _identified,
+        "accuracy on held-out photographs above twice that of always answering None",
+        _identified,
         False,
     ),
     Claim(
-        "A stronger level lies further from the original in feature space.", "eq. 2",
+        "A stronger level lies further from the original in feature space.",
+        "eq. 2",
         "D(level 1) < D(level 2) in most photographs, for every ordered operation",
-        _distance_grows, False,
+        _distance_grows,
+        False,
     ),
     Claim(
-        "Editing operations lower the confidence of a supervised aesthetic model.", "Fig. 2",
-        "the mean logit of “good” falls for most classes", _confidence_falls,
+        "Editing operations lower the confidence of a supervised aesthetic model.",
+        "Fig. 2",
+        "the mean logit of “good” falls for most classes",
+        _confidence_falls,
     ),
     Claim(
-        "The features beat those of a network without pretext task.", "Table 2",
+        "The features beat those of a network without pretext task.",
+        "Table 2",
         "higher on average of the layers, and in one layer at adjusted p < 0.05",
         _better_than("random"),
     ),
     Claim(
-        "They beat those of other self-supervised tasks.", "Table 2",
+        "They beat those of other self-supervised tasks.",
+        "Table 2",
         "the same, against each of the paper's five",
         _better_than("context", "colorization", "split_brain", "counting", "rotation"),
     ),
     Claim(
-        "They even beat those learned from ImageNet's or Places' labels.", "Table 2",
-        "the same, against both", _better_than("labels", "places"),
+        "They even beat those learned from ImageNet's or Places' labels.",
+        "Table 2",
+        "the same, against both",
+        _better_than("labels", "places"),
     ),
     Claim(
-        "Middle layers (conv3, conv4) serve better than low and high ones.", "Table 2",
-        "their mean accuracy is higher than that of conv1, conv2 and conv5", _middle_layers,
+        "Middle layers (conv3, conv4) serve better than low and high ones.",
+        "Table 2",
+        "their mean accuracy is higher than that of conv1, conv2 and conv5",
+        _middle_layers,
     ),
     Claim(
-        "Of the other tasks, those on colour do best.", "text on Table 2",
-        "colorization and split-brain each above context, counting and rotation", _colour_tasks,
+        "Of the other tasks, those on colour do best.",
+        "text on Table 2",
+        "colorization and split-brain each above context, counting and rotation",
+        _colour_tasks,
     ),
     Claim(
-        "With few labels the features beat those of supervised pretraining.", "Fig. 5, 6",
-        "higher accuracy at most fractions from 5 % on", _low_data,
+        "With few labels the features beat those of supervised pretraining.",
+        "Fig. 5, 6",
+        "higher accuracy at most fractions from 5 % on",
+        _low_data,
     ),
     Claim(
-        "The margin grows with the number of labels.", "Fig. 5, 6 and text",
-        "the mean margin is larger beyond 10 % of the labels than up to there", _growing_margin,
+        "The margin grows with the number of labels.",
+        "Fig. 5, 6 and text",
+        "the mean margin is larger beyond 10 % of the labels than up to there",
+        _growing_margin,
     ),
     Claim(
         "With non-linear layers the accuracy comes close to that of supervised pretraining.",
@@ -424,18 +476,21 @@ CLAIMS = (
         _non_linear,
     ),
     Claim(
-        "Either loss alone serves less well than both.", "ablation study",
+        "Either loss alone serves less well than both.",
+        "ablation study",
         "both variants lose accuracy on average of the layers",
         _worse_without("losses", ("identification alone", "triplet alone"), 0.0),
     ),
     Claim(
-        "Without the entropy weights half a point or more is lost.", "ablation study",
+        "Without the entropy weights half a point or more is lost.",
+        "ablation study",
         "0.5 points on average of the layers",
         _entropy_weights,
     ),
     Claim(
-        "Leaving out any attribute costs accuracy.", "Table 4",
+        "Leaving out any attribute costs accuracy.",
+        "Table 4",
         "every attribute's absence costs accuracy on average of the layers",
         _worse_without("attribute left out", tuple(ABLATIONS["attribute left out"]), 0.0),
     ),
-)  # fmt: skip
+)

@@ -47,9 +47,12 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
         ("export", "write what the book's explore page loads", _export_options),
     ):
         child = commands.add_parser(
-            name, help=line, description=line[0].upper() + line[1:] + ".", allow_abbrev=False,
+            name,
+            help=line,
+            description=line[0].upper() + line[1:] + ".",
+            allow_abbrev=False,
             formatter_class=_Help,
-        )  # fmt: skip
+        )
         if command == name:
             build(child, arguments)
     return parser
@@ -204,21 +207,28 @@ def _study_options(parser: argparse.ArgumentParser, arguments: list[str]) -> Non
     )
     parser.add_argument("--scale", default="smoke", help="smoke, study or paper")
     parser.add_argument(
-        "--load-only", action="store_true",
+        "--load-only",
+        action="store_true",
         help="make the pages from records, never compute; the store is then book/results",
-    )  # fmt: skip
+    )
     parser.add_argument("--data-root", default="", help="folder of the photographs and benchmarks")
     parser.add_argument(
-        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        "-p",
+        "--parameter",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
         help="a notebook's parameter; names and types are checked before anything runs",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--publish", action="store_true", help="then copy the scale's records to book/results"
     )
     parser.add_argument(
-        "--plan", action="store_true",
+        "--plan",
+        action="store_true",
         help="compute nothing: print each page's command, runs, and estimated time and memory",
-    )  # fmt: skip
+    )
     parser.add_argument("--store", help="folder of records, checkpoints, features; default runs")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.set_defaults(run=_study)
@@ -232,9 +242,13 @@ def _study(given: argparse.Namespace) -> None:
         _plan(given, store)
         return
     parameters = {
-        "scale": given.scale, "store": store, "data_root": given.data_root,
-        "load_only": given.load_only, "device": given.device, **dict(given.parameter),
-    }  # fmt: skip
+        "scale": given.scale,
+        "store": store,
+        "data_root": given.data_root,
+        "load_only": given.load_only,
+        "device": given.device,
+        **dict(given.parameter),
+    }
     target = Path(notebooks.EXECUTED) / parameters["scale"]
     from .study import SCALES, Study
 
@@ -268,25 +282,34 @@ def _plan(given: argparse.Namespace, store: str) -> None:
 
 def _data_options(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    pack = actions.add_parser("pack", help="decode a folder once, to uint8 at one shorter edge",
-                              formatter_class=_Help)  # fmt: skip
+    pack = actions.add_parser(
+        "pack", help="decode a folder once, to uint8 at one shorter edge", formatter_class=_Help
+    )
     pack.add_argument("folder", type=Path, help="of photographs, searched recursively")
     pack.add_argument("--name", help="of the photographs in records; default the folder's name")
     pack.add_argument("--shorter-edge-px", type=int, default=256, help="of the packed photographs")
     pack.add_argument("--store", default="runs", help="the pack lies in its packs/")
     pack.set_defaults(run=_pack)
     check = actions.add_parser(
-        "check", help="count and decode a data set, list what is missing or broken",
+        "check",
+        help="count and decode a data set, list what is missing or broken",
         description="Count a data set's photographs and labels against the published figures, "
         "decode every photograph, list what is missing, broken or without a label, write a "
         "manifest. Ends with 1 where the counts differ or a photograph is broken.",
         formatter_class=_Help,
-    )  # fmt: skip
-    check.add_argument("name", help="ava, aadb, cuhk_pq, oasis or vessel; photographs for any "
-                       "folder of them; labels for folders that are classes")  # fmt: skip
+    )
+    check.add_argument(
+        "name",
+        help="ava, aadb, cuhk_pq, oasis or vessel; photographs for any "
+        "folder of them; labels for folders that are classes",
+    )
     check.add_argument("folder", type=Path, help="of the data set; nothing is written there")
-    check.add_argument("--manifest", type=Path, help="CSV of every file with its hash, split, "
-                       "label and problem; default manifests/NAME.csv in the store")  # fmt: skip
+    check.add_argument(
+        "--manifest",
+        type=Path,
+        help="CSV of every file with its hash, split, "
+        "label and problem; default manifests/NAME.csv in the store",
+    )
     check.add_argument("--store", default="runs", help="the manifest lies in its manifests/")
     check.set_defaults(run=_check)
     show = actions.add_parser("show", help="say what a pack holds and what was left out")
@@ -308,8 +331,10 @@ def _check(given: argparse.Namespace) -> None:
 
     manifest = given.manifest or Path(given.store) / "manifests" / f"{given.name}.csv"
     if manifest.resolve().is_relative_to(given.folder.resolve()):
-        raise ValueError(f"{manifest} lies in {given.folder}, where nothing is written: "
-                         "name another place with --manifest")  # fmt: skip
+        raise ValueError(
+            f"{manifest} lies in {given.folder}, where nothing is written: "
+            "name another place with --manifest"
+        )
     verdict = verify.check(given.name, given.folder)
     verify.write_manifest(verdict, manifest)
     print(f"{given.name} in {given.folder}")
@@ -332,8 +357,10 @@ def _show_pack(given: argparse.Namespace) -> None:
     from .data import photographs
 
     pack = photographs.load(given.pack)
-    print(f"{given.pack}: {len(pack)} photographs, {len(pack.problems)} left out, "
-          f"data {pack.sha256[:16]}")  # fmt: skip
+    print(
+        f"{given.pack}: {len(pack)} photographs, {len(pack.problems)} left out, "
+        f"data {pack.sha256[:16]}"
+    )
     for name, problem in pack.problems:
         print(f"  left out: {name}: {problem}")
 
@@ -355,8 +382,10 @@ def _export(given: argparse.Namespace) -> None:
     for name, size in sizes.items():
         print(f"{given.target / name}: {size / 1e6:.1f} MB compressed")
     if "model.js" not in sizes:
-        print("the explore page runs without the network: it needs the released model, the Python "
-              "package onnx, and onnxruntime-web from npm")  # fmt: skip
+        print(
+            "the explore page runs without the network: it needs the released model, the Python "
+            "package onnx, and onnxruntime-web from npm"
+        )
 
 
 if __name__ == "__main__":

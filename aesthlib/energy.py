@@ -18,9 +18,10 @@ def joules(device: str, counters: Path = COUNTERS) -> float | None:
     """
     try:
         packages = [  # not their parts, nor the platform that holds them
-            path for path in sorted(counters.glob("intel-rapl:[0-9]*"))
+            path
+            for path in sorted(counters.glob("intel-rapl:[0-9]*"))
             if (path / "name").read_text().startswith("package")
-        ]  # fmt: skip
+        ]
         if not packages:
             return None
         total = sum(int((path / "energy_uj").read_text()) for path in packages) / 1e6

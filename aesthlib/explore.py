@@ -50,52 +50,135 @@ class Control:
 
 CONTROLS: tuple[Control, ...] = (
     Control(
-        "jpeg", "JPEG compression", "blocks and coloured fringes",
-        (None, *range(100, 0, -1)), "ops.jpeg(x, {})",
+        "jpeg",
+        "JPEG compression",
+        "blocks and coloured fringes",
+        (None, *range(100, 0, -1)),
+        "ops.jpeg(x, {})",
     ),
     Control(
-        "gaussian_noise", "Gaussian noise", "grain, independent in every channel",
-        (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35,
-         0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0),
+        "gaussian_noise",
+        "Gaussian noise",
+        "grain, independent in every channel",
+        (
+            0.0,
+            0.001,
+            0.002,
+            0.005,
+            0.01,
+            0.02,
+            0.03,
+            0.05,
+            0.07,
+            0.1,
+            0.15,
+            0.2,
+            0.25,
+            0.3,
+            0.35,
+            0.4,
+            0.5,
+            0.6,
+            0.7,
+            0.8,
+            0.9,
+            1.0,
+            1.2,
+            1.5,
+            2.0,
+            3.0,
+            5.0,
+            10.0,
+            20.0,
+            50.0,
+            100.0,
+        ),
         f"ops.gaussian_noise(x, {{}}, torch.Generator().manual_seed({SEED}))",
     ),
     Control(
         "rotation", "Rotation", "turned counter-clockwise", (0, 90, 180, 270), "ops.rotate(x, {})"
     ),
     Control(
-        "downsampling", "Downsampling", "shrunk, and enlarged again with smooth transitions",
-        _CELLS, "ops.downsample(x, {})",
+        "downsampling",
+        "Downsampling",
+        "shrunk, and enlarged again with smooth transitions",
+        _CELLS,
+        "ops.downsample(x, {})",
     ),
     Control(
-        "quantization", "Colour quantization", "fewer levels a channel: bands instead of gradients",
+        "quantization",
+        "Colour quantization",
+        "fewer levels a channel: bands instead of gradients",
         (256, 224, 192, 160, 128, 112, 96, 80, 64, 56, 48, 40, *range(32, 1, -1)),
         "ops.quantize(x, {})",
     ),
+    Control("pixelation", "Pixelation", "squares of one colour", _CELLS, "ops.pixelate(x, {})"),
     Control(
-        "pixelation", "Pixelation", "squares of one colour", _CELLS, "ops.pixelate(x, {})"
-    ),
-    Control(
-        "exposure", "Exposure", "darker below 1, brighter above",
-        (*(step / 20 for step in range(20)), *(step / 10 for step in range(10, 40)),
-         4.0, 4.5, 5.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0, 128.0, 255.0),
+        "exposure",
+        "Exposure",
+        "darker below 1, brighter above",
+        (
+            *(step / 20 for step in range(20)),
+            *(step / 10 for step in range(10, 40)),
+            4.0,
+            4.5,
+            5.0,
+            6.0,
+            8.0,
+            12.0,
+            16.0,
+            32.0,
+            64.0,
+            128.0,
+            255.0,
+        ),
         "ops.expose(x, {})",
     ),
     Control(
-        "gaussian_blur", "Gaussian blur", "out of focus",
-        (*(step / 10 for step in range(10)), 1.0, 1.2, 1.5, 1.8, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0,
-         7.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 50.0, 75.0, 100.0),
+        "gaussian_blur",
+        "Gaussian blur",
+        "out of focus",
+        (
+            *(step / 10 for step in range(10)),
+            1.0,
+            1.2,
+            1.5,
+            1.8,
+            2.0,
+            2.5,
+            3.0,
+            3.5,
+            4.0,
+            5.0,
+            6.0,
+            7.0,
+            8.0,
+            10.0,
+            12.0,
+            15.0,
+            20.0,
+            30.0,
+            50.0,
+            75.0,
+            100.0,
+        ),
         "ops.gaussian_blur(x, {})",
     ),
     Control(
-        "patch_shuffle", "Patch shuffle", "pixels shuffled within blocks of 8 px",
+        "patch_shuffle",
+        "Patch shuffle",
+        "pixels shuffled within blocks of 8 px",
         (0.0, 0.01, 0.02, *(step / 20 for step in range(1, 21))),
         f"ops.patch_shuffle(x, {{}}, torch.Generator().manual_seed({SEED}))",
     ),
     Control(
-        "mixup", "Mixup", "another photograph blended in",
-        tuple(step / 20 for step in range(21)), "ops.mixup(x, {}, explore.fit(partner, x))",
+        "mixup",
+        "Mixup",
+        "another photograph blended in",
+        tuple(step / 20 for step in range(21)),
+        "ops.mixup(x, {}, explore.fit(partner, x))",
     ),
-)  # fmt: skip
+)
 
 
 def control(name: str) -> Control:
@@ -221,8 +304,12 @@ def read(image):
         image = np.array(image.convert("RGB"))
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] == (3,):
         image = torch.from_numpy(image.copy()).permute(2, 0, 1)
-    if not (torch.is_tensor(image) and image.dtype == torch.uint8 and image.ndim == 3
-            and len(image) == 3):  # fmt: skip
+    if not (
+        torch.is_tensor(image)
+        and image.dtype == torch.uint8
+        and image.ndim == 3
+        and len(image) == 3
+    ):
         raise ValueError(
             "image must be a file, a Pillow image, or uint8 pixels, (H, W, 3) as an array or "
             "(3, H, W) as a tensor"
@@ -231,9 +318,13 @@ def read(image):
 
 
 def degradations(
-    image, partner=None, model=None, scorer: dict | None = None,
-    patch_px: tuple[int, int] = (144, 128), longest_edge_px: int = 640,
-) -> "Explorer":  # fmt: skip
+    image,
+    partner=None,
+    model=None,
+    scorer: dict | None = None,
+    patch_px: tuple[int, int] = (144, 128),
+    longest_edge_px: int = 640,
+) -> "Explorer":
     """The explorer for Jupyter: ten sliders, what they make of a photograph, and the code for it.
 
     Args:
@@ -283,15 +374,19 @@ class Explorer:
         self.sliders = {
             each.name: widgets.SelectionSlider(
                 options=[(each.say(stop), "off" if stop is None else stop) for stop in each.stops],
-                index=each.off, description=each.label, continuous_update=False,
-                style={"description_width": "11em"}, layout={"width": "32em"},
+                index=each.off,
+                description=each.label,
+                continuous_update=False,
+                style={"description_width": "11em"},
+                layout={"width": "32em"},
             )
             for each in CONTROLS
-        }  # fmt: skip
+        }
         self._rows = {each.name: self._row(widgets, each) for each in CONTROLS}
         self._list = widgets.VBox()
-        self._pictures = [widgets.Image(format="png", layout={"max_width": "49%"})
-                          for _ in range(2)]  # fmt: skip
+        self._pictures = [
+            widgets.Image(format="png", layout={"max_width": "49%"}) for _ in range(2)
+        ]
         self._pictures[0].alt, self._pictures[1].alt = "Original", "Degraded"
         self._code, self._told = widgets.HTML(), widgets.HTML()
         self._pictures[0].value = _png(self.original)
@@ -307,9 +402,10 @@ class Explorer:
         buttons = []
         for number, value in enumerate(table.operation(control.name).levels, start=1):
             button = widgets.Button(
-                description=f"{value:g}", tooltip=f"the paper's level {number}",
+                description=f"{value:g}",
+                tooltip=f"the paper's level {number}",
                 layout={"width": "4em"},
-            )  # fmt: skip
+            )
             button.on_click(lambda _, value=value: setattr(slider, "value", value))
             buttons.append(button)
         for sign, tooltip, by in (("↑", "apply earlier", -1), ("↓", "apply later", 1)):

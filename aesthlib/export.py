@@ -76,43 +76,65 @@ def graph(model: nn.ModuleDict) -> bytes:
             module = modules.pop(0)
             place = f"{layer}_{len(nodes)}"
             if isinstance(module, nn.MaxPool2d):
-                value = add("MaxPool", [value], place, kernel_shape=[module.kernel_size] * 2,
-                            strides=[module.stride] * 2)  # fmt: skip
+                value = add(
+                    "MaxPool",
+                    [value],
+                    place,
+                    kernel_shape=[module.kernel_size] * 2,
+                    strides=[module.stride] * 2,
+                )
             elif isinstance(module, nn.Conv2d):
                 norm = modules.pop(0) if isinstance(modules[0], nn.BatchNorm2d) else None
                 weight, bias = _folded(module, norm)
                 value = add(
-                    "Conv", [value, store(f"{layer}_weight", weight, True),
-                             store(f"{layer}_bias", bias)],
-                    place, kernel_shape=list(module.kernel_size), strides=list(module.stride),
+                    "Conv",
+                    [value, store(f"{layer}_weight", weight, True), store(f"{layer}_bias", bias)],
+                    place,
+                    kernel_shape=list(module.kernel_size),
+                    strides=list(module.stride),
                     pads=list(module.padding) * 2,
-                )  # fmt: skip
+                )
             elif isinstance(module, nn.ReLU):
                 value = add("Relu", [value], place)
             else:
-                raise ValueError(f"{layer} of the backbone has a layer {type(module).__name__}, "
-                                 "which this export does not know")  # fmt: skip
-        pooled.append(add("Flatten", [add("GlobalAveragePool", [value], f"{layer}_map")],
-                          f"{layer}_mean"))  # fmt: skip
+                raise ValueError(
+                    f"{layer} of the backbone has a layer {type(module).__name__}, "
+                    "which this export does not know"
+                )
+        pooled.append(
+            add("Flatten", [add("GlobalAveragePool", [value], f"{layer}_map")], f"{layer}_mean")
+        )
     add("Concat", pooled, "pooled", axis=1)
-    add("Gemm", [pooled[-1], store("head_weight", task.head.weight),
-                 store("head_bias", task.head.bias)], "logits", transB=1)  # fmt: skip
+    add(
+        "Gemm",
+        [pooled[-1], store("head_weight", task.head.weight), store("head_bias", task.head.bias)],
+        "logits",
+        transB=1,
+    )
     norm = add("ReduceL2", [pooled[-1]], "length", axes=[1], keepdims=1)
     norm = add("Max", [norm, store("smallest", torch.tensor(1e-12))], "divisor")
     add("Div", [pooled[-1], norm], "embedding")
-    widths = {"logits": len(ops.CLASSES), "embedding": backbone.channels[LAYERS[-1]],
-              "pooled": sum(backbone.channels.values())}  # fmt: skip
+    widths = {
+        "logits": len(ops.CLASSES),
+        "embedding": backbone.channels[LAYERS[-1]],
+        "pooled": sum(backbone.channels.values()),
+    }
     made = helper.make_graph(
-        nodes, "degradation",
+        nodes,
+        "degradation",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", 3, "H", "W"])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width])
-         for name, width in widths.items()],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width])
+            for name, width in widths.items()
+        ],
         stored,
-    )  # fmt: skip
+    )
     proto = helper.make_model(
-        made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
+        made,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
         producer_name="aesthlib",
-    )  # fmt: skip
+    )
     checker.check_model(proto)
     return proto.SerializeToString(deterministic=True)
 
@@ -129,8 +151,11 @@ def _folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d | None) -> tuple[Tensor
 
 
 def page(
-    target: Path, model: nn.ModuleDict | None = None, patch_px: tuple[int, int] = (144, 128),
-    scorer: dict | None = None, runtime: Path = RUNTIME,
+    target: Path,
+    model: nn.ModuleDict | None = None,
+    patch_px: tuple[int, int] = (144, 128),
+    scorer: dict | None = None,
+    runtime: Path = RUNTIME,
 ) -> dict[str, int]:
     """Write the explore page's files: data.js, strips.jpg, and model.js and runtime.js.
 
@@ -149,26 +174,43 @@ def page(
     """
     target = Path(target)
     wanted = {"data.js": b"", "strips.jpg": strips()}
-    missing = [what for what, there in (
-        ("model", model is not None), ("runtime", (Path(runtime) / "ort.wasm.min.js").is_file()),
-        ("onnx", importlib.util.find_spec("onnx") is not None),
-    ) if not there]  # fmt: skip
+    missing = [
+        what
+        for what, there in (
+            ("model", model is not None),
+            ("runtime", (Path(runtime) / "ort.wasm.min.js").is_file()),
+            ("onnx", importlib.util.find_spec("onnx") is not None),
+        )
+        if not there
+    ]
     if not missing:
         wanted["model.js"] = _script("AesthlibModel", {"onnx": _packed(graph(model))})
-        wanted["runtime.js"] = _script("AesthlibRuntime", {
-            "script": (Path(runtime) / "ort.wasm.min.js").read_text().partition("//# source")[0],
-            "loader": (Path(runtime) / "ort-wasm-simd-threaded.mjs").read_text(),
-            "wasm": _packed((Path(runtime) / "ort-wasm-simd-threaded.wasm").read_bytes()),
-        })  # fmt: skip
+        wanted["runtime.js"] = _script(
+            "AesthlibRuntime",
+            {
+                "script": (Path(runtime) / "ort.wasm.min.js")
+                .read_text()
+                .partition("//# source")[0],
+                "loader": (Path(runtime) / "ort-wasm-simd-threaded.mjs").read_text(),
+                "wasm": _packed((Path(runtime) / "ort-wasm-simd-threaded.wasm").read_bytes()),
+            },
+        )
     sizes = {name: len(gzip.compress(content, 9, mtime=0)) for name, content in wanted.items()}
-    wanted["data.js"] = _script("AesthlibData", {
-        "operations": operations(), "photographs": photographs(),
-        "model": {
-            "missing": missing, "bytes": sizes.get("model.js", 0) + sizes.get("runtime.js", 0),
-            "shorterEdge": patch_px[0], "size": patch_px[1], "score": scorer,
-            "channels": model["backbone"].channels if model is not None else {},
+    wanted["data.js"] = _script(
+        "AesthlibData",
+        {
+            "operations": operations(),
+            "photographs": photographs(),
+            "model": {
+                "missing": missing,
+                "bytes": sizes.get("model.js", 0) + sizes.get("runtime.js", 0),
+                "shorterEdge": patch_px[0],
+                "size": patch_px[1],
+                "score": scorer,
+                "channels": model["backbone"].channels if model is not None else {},
+            },
         },
-    })  # fmt: skip
+    )
     for name in ("model.js", "runtime.js"):
         if name not in wanted:
             (target / name).unlink(missing_ok=True)
@@ -188,9 +230,10 @@ def released() -> dict:
         return {}
     trained = pretrained.config()
     return {
-        "model": pretrained.load_pretrained(), "scorer": pretrained.scorer().plain(),
+        "model": pretrained.load_pretrained(),
+        "scorer": pretrained.scorer().plain(),
         "patch_px": (trained.shorter_edge_px, trained.size_px),
-    }  # fmt: skip
+    }
 
 
 def _packed(content: bytes) -> str:
@@ -208,12 +251,19 @@ def operations() -> list[dict]:
     listed = []
     for control in explore.CONTROLS:
         row = ops.operation(control.name)
-        listed.append({
-            "name": control.name, "label": control.label, "effect": control.effect,
-            "attribute": row.attribute, "stops": control.stops, "off": control.off,
-            "says": [control.say(value) for value in control.stops], "code": control.code,
-            "levels": {preset: row.values(preset) for preset in ops.PRESETS},
-        })  # fmt: skip
+        listed.append(
+            {
+                "name": control.name,
+                "label": control.label,
+                "effect": control.effect,
+                "attribute": row.attribute,
+                "stops": control.stops,
+                "off": control.off,
+                "says": [control.say(value) for value in control.stops],
+                "code": control.code,
+                "levels": {preset: row.values(preset) for preset in ops.PRESETS},
+            }
+        )
     return listed
 
 
@@ -227,10 +277,14 @@ def photographs() -> list[dict]:
         with Image.open(paths[name].path) as opened:
             image = opened.convert("RGB")
         image.thumbnail((LONGEST_EDGE_PX, LONGEST_EDGE_PX), Image.Resampling.LANCZOS)
-        listed.append({
-            "name": name, "alt": alt, "from": paths[name].name,
-            "src": f"data:image/jpeg;base64,{base64.b64encode(_jpeg(image, 88)).decode()}",
-        })  # fmt: skip
+        listed.append(
+            {
+                "name": name,
+                "alt": alt,
+                "from": paths[name].name,
+                "src": f"data:image/jpeg;base64,{base64.b64encode(_jpeg(image, 88)).decode()}",
+            }
+        )
     return listed
 
 
@@ -250,8 +304,9 @@ def strips() -> bytes:
     coffee, china = (
         explore.read(str(source.path))
         for name in ("coffee", "china")
-        for source in embedded.sources() if source.path.stem == name
-    )  # fmt: skip
+        for source in embedded.sources()
+        if source.path.stem == name
+    )
     coffee, china = (explore.patch(photograph, 256, 227) for photograph in (coffee, china))
     versions = {
         item.index: ops.apply(coffee, item.index, china, torch.Generator().manual_seed(0))[0]

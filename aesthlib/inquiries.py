@@ -26,9 +26,12 @@ def near_duplicates(runs: Runs, of: Photographs, others: list[Photographs], edge
     """
     packed = [runs.packed(each, edge) for each in (of, *others)]
     settings = {
-        "photographs": of.name, "benchmarks": [other.name for other in others],
-        "shorter_edge_px": edge, "coarse": duplicates.COARSE, "fine": duplicates.FINE,
-    }  # fmt: skip
+        "photographs": of.name,
+        "benchmarks": [other.name for other in others],
+        "shorter_edge_px": edge,
+        "coarse": duplicates.COARSE,
+        "fine": duplicates.FINE,
+    }
 
     def compute(run_id: str) -> dict:
         packs = [photographs.load(target()) for _, target in packed]
@@ -38,16 +41,30 @@ def near_duplicates(runs: Runs, of: Photographs, others: list[Photographs], edge
                 found, below = duplicates.near_duplicates(other or pack, pack if other else None)
                 where = "within" if other is None else "pretraining"
                 pairs += [{"dataset": place, "where": where, **pair._asdict()} for pair in found]
-                for metric, value in ((f"near_duplicates_{where}", len(found)),
-                                      (f"next_likeness_{where}", below)):  # fmt: skip
-                    rows.append({"dataset": place, "layer": "", "metric": metric,
-                                 "value": float(value), "n": len(pack)})  # fmt: skip
+                for metric, value in (
+                    (f"near_duplicates_{where}", len(found)),
+                    (f"next_likeness_{where}", below),
+                ):
+                    rows.append(
+                        {
+                            "dataset": place,
+                            "layer": "",
+                            "metric": metric,
+                            "value": float(value),
+                            "n": len(pack),
+                        }
+                    )
         return {"metrics": rows, "tables": {"pairs": pairs}}
 
     found = runs.recorded(
-        "near_duplicates", "", settings, [identity for identity, _ in packed], 0, compute,
+        "near_duplicates",
+        "",
+        settings,
+        [identity for identity, _ in packed],
+        0,
+        compute,
         Work(PretrainConfig()),
-    )  # fmt: skip
+    )
     path = runs.store.path("records", f"{found['run_id']}.json")
     # a plan is only told that it is there, and needs to know what will be left out
     return records.read(path) if runs.plan is not None and path.exists() else found
@@ -83,12 +100,15 @@ def cues(images: Tensor) -> dict[str, Tensor]:
     for period in PERIODS:
         for steps in (down.mean(2), across.mean(1)):
             phases += [steps[:, phase::period].mean(1) for phase in range(period)]
-    counts = torch.stack([
-        torch.bincount(image.flatten().int(), minlength=256) for image in images.flatten(1)
-    ]).float()  # fmt: skip
+    counts = torch.stack(
+        [torch.bincount(image.flatten().int(), minlength=256) for image in images.flatten(1)]
+    ).float()
     share = counts / counts.sum(1, keepdim=True)
-    rounding = [share.unflatten(1, (32, 8)).sum(1), share[:, [0, 255]],
-                (counts > 0).float().mean(1, keepdim=True)]  # fmt: skip
+    rounding = [
+        share.unflatten(1, (32, 8)).sum(1),
+        share[:, [0, 255]],
+        (counts > 0).float().mean(1, keepdim=True),
+    ]
     return {
         "border": torch.stack(frame, 1) / inside,
         "grid": torch.stack(phases, 1) / inside,
@@ -111,10 +131,16 @@ def shortcuts(
     identity, _ = runs.packed(of, edge)
     options = config.options
     settings = {
-        "size_px": size, "shorter_edge_px": edge, "preset": options.preset, "limit": limit,
-        "noise_units": options.noise_units, "shuffle": options.shuffle,
-        "shuffle_block_px": options.shuffle_block_px, "trees": TREES, "folds": folds,
-    }  # fmt: skip
+        "size_px": size,
+        "shorter_edge_px": edge,
+        "preset": options.preset,
+        "limit": limit,
+        "noise_units": options.noise_units,
+        "shuffle": options.shuffle,
+        "shuffle_block_px": options.shuffle_block_px,
+        "trees": TREES,
+        "folds": folds,
+    }
 
     def compute(run_id: str) -> dict:
         from sklearn.ensemble import RandomForestClassifier
@@ -140,17 +166,27 @@ def shortcuts(
             right = (guess == label).reshape(len(ops.CLASSES), count).mean(1)
             metric = f"accuracy_from_{name.replace(' ', '_')}"
             rows += [
-                {"dataset": of.name, "layer": item.name, "metric": metric,
-                 "value": float(right[item.index]), "n": count}
+                {
+                    "dataset": of.name,
+                    "layer": item.name,
+                    "metric": metric,
+                    "value": float(right[item.index]),
+                    "n": count,
+                }
                 for item in ops.CLASSES
-            ]  # fmt: skip
-            rows.append({"dataset": of.name, "layer": "", "metric": metric,
-                         "value": float(right.mean()), "n": len(label)})  # fmt: skip
+            ]
+            rows.append(
+                {
+                    "dataset": of.name,
+                    "layer": "",
+                    "metric": metric,
+                    "value": float(right.mean()),
+                    "n": len(label),
+                }
+            )
         return {"metrics": rows}
 
-    return runs.recorded(
-        "shortcuts", "degradation", settings, [identity], 0, compute, Work(config)
-    )
+    return runs.recorded("shortcuts", "degradation", settings, [identity], 0, compute, Work(config))
 
 
 def by_operation(
@@ -178,18 +214,32 @@ def by_operation(
             for name in OPERATIONS:
                 chosen = np.flatnonzero(judged.kinds == name)
                 found = probes.probe(
-                    values[torch.from_numpy(chosen)], judged.positive[chosen], None, config,
+                    values[torch.from_numpy(chosen)],
+                    judged.positive[chosen],
+                    None,
+                    config,
                     judged.groups[chosen],
-                )  # fmt: skip
+                )
                 logit[:, chosen] = found.scores["logit"]
-                rows.append(found.rows[0] | {"dataset": "unseen", "layer": layer,
-                                             "metric": f"accuracy_of_{name}"})  # fmt: skip
+                rows.append(
+                    found.rows[0]
+                    | {"dataset": "unseen", "layer": layer, "metric": f"accuracy_of_{name}"}
+                )
             # every operation has as many patches, so that this is the mean over them
             value, low, high = metrics.bootstrap(
                 metrics.accuracy, judged.positive, logit, config.seed, judged.groups
             )
-            rows.append({"dataset": "unseen", "layer": layer, "metric": "mean_accuracy",
-                         "value": value, "low": low, "high": high, "n": len(judged)})  # fmt: skip
+            rows.append(
+                {
+                    "dataset": "unseen",
+                    "layer": layer,
+                    "metric": "mean_accuracy",
+                    "value": value,
+                    "low": low,
+                    "high": high,
+                    "n": len(judged),
+                }
+            )
             scores[f"{layer}.logit"] = logit
         runs.store.write_scores(run_id, scores)
         return {"metrics": rows}
@@ -197,9 +247,15 @@ def by_operation(
     columns = 10 * config.folds * config.repeats * (config.inner_folds + 1) * len(config.penalties)
     work = Work(training.config_of(run), forward=count, entries=count, columns=columns)
     return runs.recorded(
-        "by_operation", run["method"], settings, [identity], run["seed"], compute, work,
+        "by_operation",
+        run["method"],
+        settings,
+        [identity],
+        run["seed"],
+        compute,
+        work,
         run["checkpoint_sha256"],
-    )  # fmt: skip
+    )
 
 
 def within_kinds(runs: Runs, probed: dict, asked: Asked) -> dict:
@@ -224,30 +280,56 @@ def within_kinds(runs: Runs, probed: dict, asked: Asked) -> dict:
         names, number, sizes = np.unique(kinds, return_inverse=True, return_counts=True)
         known = (np.bincount(number, mos) / sizes)[number]
         rows = [
-            {"dataset": asked.name, "layer": "kind alone", "metric": name, "value": float(value),
-             "n": len(mos)}
+            {
+                "dataset": asked.name,
+                "layer": "kind alone",
+                "metric": name,
+                "value": float(value),
+                "n": len(mos),
+            }
             for name, value in (
-                ("srcc", metrics.srcc(mos, known)), ("plcc", metrics.plcc(mos, known)),
+                ("srcc", metrics.srcc(mos, known)),
+                ("plcc", metrics.plcc(mos, known)),
                 ("variance_share", 1 - ((mos - known) ** 2).mean() / mos.var()),
             )
-        ]  # fmt: skip
+        ]
         for layer in dict.fromkeys(row["layer"] for row in probed["metrics"]):
             predicted, inside = stored[f"{layer}.rating"], []
             for place, name in enumerate(names):
                 rows_of = number == place
                 value = np.mean([metrics.srcc(mos[rows_of], row[rows_of]) for row in predicted])
                 inside.append(value)
-                rows.append({"dataset": asked.name, "layer": layer, "metric": f"srcc_in_{name}",
-                             "value": float(value), "n": int(sizes[place])})  # fmt: skip
+                rows.append(
+                    {
+                        "dataset": asked.name,
+                        "layer": layer,
+                        "metric": f"srcc_in_{name}",
+                        "value": float(value),
+                        "n": int(sizes[place]),
+                    }
+                )
             mean = float(np.average(inside, weights=sizes))
-            rows.append({"dataset": asked.name, "layer": layer, "metric": "srcc_within_kinds",
-                         "value": mean, "n": len(mos)})  # fmt: skip
+            rows.append(
+                {
+                    "dataset": asked.name,
+                    "layer": layer,
+                    "metric": "srcc_within_kinds",
+                    "value": mean,
+                    "n": len(mos),
+                }
+            )
         return {"metrics": rows}
 
     return runs.recorded(
-        "within_kinds", probed["method"], settings, [identity], probed["seed"], compute,
-        Work(PretrainConfig()), probed["checkpoint_sha256"],
-    )  # fmt: skip
+        "within_kinds",
+        probed["method"],
+        settings,
+        [identity],
+        probed["seed"],
+        compute,
+        Work(PretrainConfig()),
+        probed["checkpoint_sha256"],
+    )
 
 
 @dataclass(frozen=True)
@@ -266,9 +348,13 @@ class Candidate:
 
 
 def selected(
-    runs: Runs, candidates: list[Candidate], asked: Asked, config: probes.ProbeConfig,
-    view: features.View, name: str,
-) -> dict:  # fmt: skip
+    runs: Runs,
+    candidates: list[Candidate],
+    asked: Asked,
+    config: probes.ProbeConfig,
+    view: features.View,
+    name: str,
+) -> dict:
     """The record of the best of several features, chosen inside every training set.
 
     Args:
@@ -281,11 +367,12 @@ def selected(
     )
     data = [runs.packed(asked.photographs, edge)[0] for edge in edges]
     settings |= {
-        "probe": records.resolved(config), "pretrain": "",
+        "probe": records.resolved(config),
+        "pretrain": "",
         "candidates": [
             [item.title, item.layer, *(run["run_id"] for run in item.runs)] for item in candidates
         ],
-    }  # fmt: skip
+    }
 
     def values_of(item: Candidate) -> Tensor:
         found = []
@@ -300,24 +387,31 @@ def selected(
         trained = training.config_of(first)
         judged = runs.entries_of(asked, trained.shorter_edge_px, trained.size_px)
         found, chosen = probes.select(
-            (values_of(item) for item in candidates), judged.positive, judged.mos, config,
-            judged.groups, judged.test,
-        )  # fmt: skip
+            (values_of(item) for item in candidates),
+            judged.positive,
+            judged.mos,
+            config,
+            judged.groups,
+            judged.test,
+        )
         runs.store.write_scores(run_id, {f"chosen.{k}": v for k, v in found.scores.items()})
         rows = [{"dataset": asked.name, "layer": "chosen", **row} for row in found.rows]
         shares = [
-            {"kind": kind, "candidate": candidates[number].title, "layer": candidates[number].layer,
-             "share": float((picks == number).mean())}
-            for kind, picks in chosen.items() for number in np.unique(picks)
-        ]  # fmt: skip
+            {
+                "kind": kind,
+                "candidate": candidates[number].title,
+                "layer": candidates[number].layer,
+                "share": float((picks == number).mean()),
+            }
+            for kind, picks in chosen.items()
+            for number in np.unique(picks)
+        ]
         return {"metrics": rows, "tables": {"chosen": shares}}
 
     fits = config.folds * config.repeats * (config.inner_folds + 1) * len(config.penalties)
     work = Work(training.config_of(first), entries=count, columns=2 * fits * len(candidates))
     together = files.digest([run["checkpoint_sha256"] for c in candidates for run in c.runs])
-    return runs.recorded(
-        "selected", name, settings, data, first["seed"], compute, work, together
-    )
+    return runs.recorded("selected", name, settings, data, first["seed"], compute, work, together)
 
 
 def compare(runs: Runs, ours: dict, theirs: dict, asked: Asked) -> dict:
@@ -331,9 +425,12 @@ def compare(runs: Runs, ours: dict, theirs: dict, asked: Asked) -> dict:
     """
     where = ours["config"]
     settings = {
-        "ours": ours["run_id"], "theirs": theirs["run_id"], "benchmark": asked.name,
-        "probe": where["probe"], "shorter_edge_px": where["shorter_edge_px"],
-    }  # fmt: skip
+        "ours": ours["run_id"],
+        "theirs": theirs["run_id"],
+        "benchmark": asked.name,
+        "probe": where["probe"],
+        "shorter_edge_px": where["shorter_edge_px"],
+    }
 
     def compute(run_id: str) -> dict:
         judged = runs.entries_of(asked, where["shorter_edge_px"], where["size_px"])
@@ -345,15 +442,31 @@ def compare(runs: Runs, ours: dict, theirs: dict, asked: Asked) -> dict:
                 continue
             for name in ("accuracy",) if kind == "logit" else ("srcc", "plcc"):
                 found = metrics.compare(
-                    getattr(metrics, name), judged.positive if kind == "logit" else judged.mos,
-                    mine[key], other[key], where["probe"]["seed"], judged.groups,
-                )  # fmt: skip
+                    getattr(metrics, name),
+                    judged.positive if kind == "logit" else judged.mos,
+                    mine[key],
+                    other[key],
+                    where["probe"]["seed"],
+                    judged.groups,
+                )
                 values = zip(("value", "low", "high", "p"), found, strict=True)
-                rows.append({"dataset": asked.name, "layer": layer, "metric": name,
-                             "n": len(judged), **dict(values)})  # fmt: skip
+                rows.append(
+                    {
+                        "dataset": asked.name,
+                        "layer": layer,
+                        "metric": name,
+                        "n": len(judged),
+                        **dict(values),
+                    }
+                )
         return {"metrics": rows}
 
     return runs.recorded(
-        "inquiry_comparison", theirs["method"], settings, ours["data"], ours["seed"], compute,
+        "inquiry_comparison",
+        theirs["method"],
+        settings,
+        ours["data"],
+        ours["seed"],
+        compute,
         Work(PretrainConfig()),
-    )  # fmt: skip
+    )

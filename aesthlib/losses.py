@@ -53,11 +53,7 @@ def entropy_weight(logits: Tensor, alpha: float) -> Tensor:
 
 
 def total_loss(
-    degradation: Tensor,
-    triplet: Tensor,
-    ordered: Tensor,
-    weight: Tensor,
-    lambda_triplet: float,
+    degradation: Tensor, triplet: Tensor, ordered: Tensor, weight: Tensor, lambda_triplet: float
 ) -> Tensor:
     """L = Σ (w·L_deg + λ·w·L_trp) / (number of versions), eq. 3 with entropy weights.
 

@@ -130,12 +130,14 @@ def bootstrap(
 
     Returns:
         value, low, high of the 95 % interval.
-    """  # fmt: skip
+    """
     truth, scores = np.asarray(truth), np.atleast_2d(scores)
-    drawn = np.concatenate([
-        metric(truth, scores, weights).mean(0)
-        for weights in _resampled(len(truth), seed, groups, resamples)
-    ])  # fmt: skip
+    drawn = np.concatenate(
+        [
+            metric(truth, scores, weights).mean(0)
+            for weights in _resampled(len(truth), seed, groups, resamples)
+        ]
+    )
     return _mean(metric, truth, scores), *_interval(drawn)
 
 
@@ -176,10 +178,12 @@ def compare(
             f"truth, ours and theirs must be of the same entries, got {len(truth)}, "
             f"{ours.shape[1]}, {theirs.shape[1]}"
         )
-    drawn = np.concatenate([
-        metric(truth, ours, weights).mean(0) - metric(truth, theirs, weights).mean(0)
-        for weights in _resampled(len(truth), seed, groups, resamples)
-    ])  # fmt: skip
+    drawn = np.concatenate(
+        [
+            metric(truth, ours, weights).mean(0) - metric(truth, theirs, weights).mean(0)
+            for weights in _resampled(len(truth), seed, groups, resamples)
+        ]
+    )
     fewer = min((drawn <= 0).sum(), (drawn >= 0).sum())
     p = min(1.0, 2 * (1 + int(fewer)) / (1 + resamples))
     difference = _mean(metric, truth, ours) - _mean(metric, truth, theirs)

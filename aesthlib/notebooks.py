@@ -170,9 +170,10 @@ def scrub(notebook):
         if cell.cell_type != "code":
             continue
         cell.outputs = [
-            output for output in cell.outputs
+            output
+            for output in cell.outputs
             if not (output.output_type == "stream" and output.name == "stderr")
-        ]  # fmt: skip
+        ]
         for output in cell.outputs:
             output.pop("metadata", None) if output.output_type == "stream" else None
             if "text" in output:

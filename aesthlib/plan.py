@@ -115,8 +115,10 @@ def estimate(pages: dict[str, list[Job]], device: str, say=lambda text: None) ->
         key = (config.method, config.backbone, config.size_px, config.batch_size, versions)
         if key not in known:
             known[key] = found = measure(config, device)
-            say(f"{config.method}, {config.backbone}, {config.size_px} px: {1 / found.step:.3g} "
-                f"patches/s trained, {1 / found.forward:.3g} images/s forward")  # fmt: skip
+            say(
+                f"{config.method}, {config.backbone}, {config.size_px} px: {1 / found.step:.3g} "
+                f"patches/s trained, {1 / found.forward:.3g} images/s forward"
+            )
         return known[key]
 
     found = {}
@@ -144,8 +146,9 @@ def table(found: dict[str, Estimate], command: str) -> str:
     lines = [f"{'page':18}{'runs':>6}{'left':>6}{'time':>10}{'memory':>9}{'disk':>9}  command"]
     total = Estimate(
         *(sum(getattr(e, key) for e in found.values()) for key in ("runs", "left", "seconds")),
-        max((e.memory for e in found.values()), default=0), sum(e.disk for e in found.values()),
-    )  # fmt: skip
+        max((e.memory for e in found.values()), default=0),
+        sum(e.disk for e in found.values()),
+    )
     for name, e in {**found, "total": total}.items():
         which = "" if name == "total" else f" {name[3:]}"
         lines.append(

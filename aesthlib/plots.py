@@ -13,20 +13,33 @@ from .study import METHODS
 WIDTH = 7.0  # inches: readable at 700 px
 # Okabe and Ito's palette and greys, told apart by the colour-blind, each with a marker of its own
 MARKS = {
-    "degradation": ("#0072B2", "o"), "random": ("#D55E00", "s"), "labels": ("#000000", "*"),
-    "places": ("#666666", "P"), "published": ("#999999", "X"), "scratch": ("#8C564B", "v"),
-    "context": ("#E69F00", "^"), "jigsaw": ("#56B4E9", "<"), "colorization": ("#009E73", "D"),
-    "split_brain": ("#CC79A7", "d"), "counting": ("#B8860B", "h"), "rotation": ("#7B68EE", ">"),
-}  # fmt: skip
+    "degradation": ("#0072B2", "o"),
+    "random": ("#D55E00", "s"),
+    "labels": ("#000000", "*"),
+    "places": ("#666666", "P"),
+    "published": ("#999999", "X"),
+    "scratch": ("#8C564B", "v"),
+    "context": ("#E69F00", "^"),
+    "jigsaw": ("#56B4E9", "<"),
+    "colorization": ("#009E73", "D"),
+    "split_brain": ("#CC79A7", "d"),
+    "counting": ("#B8860B", "h"),
+    "rotation": ("#7B68EE", ">"),
+}
 COLOURS = {name: colour for name, (colour, _) in MARKS.items()}
 TITLES = {name: method.title for name, method in METHODS.items()} | {"scratch": "From scratch"}
 LAYER_COLOURS = dict(
     zip(LAYERS, ("#440154", "#3B528B", "#21918C", "#5EC962", "#C7B000"), strict=True)
 )
 STYLE = {
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3,
-    "font.size": 10, "figure.dpi": 100, "savefig.bbox": "tight",
-}  # fmt: skip
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "font.size": 10,
+    "figure.dpi": 100,
+    "savefig.bbox": "tight",
+}
 # Loaded within rc_context, Jupyter's backend would lose its interactive mode on leaving it, and
 # only the first figure of a notebook would be shown.
 plt.switch_backend(plt.get_backend())
@@ -162,9 +175,12 @@ def task_curves(histories: pd.DataFrame) -> Figure:
 
 
 def probe_layers(
-    frame: pd.DataFrame, metric: str, label: str, reference: float | None,
+    frame: pd.DataFrame,
+    metric: str,
+    label: str,
+    reference: float | None,
     layers: tuple[str, ...] = LAYERS,
-) -> Figure:  # fmt: skip
+) -> Figure:
     """A metric by layer and method, one panel a dataset; intervals for two methods.
 
     With many methods only the paper's and the untrained network carry their intervals.
@@ -193,9 +209,15 @@ def probe_layers(
                 colour, marker = MARKS[method]
                 main = method in ("degradation", "random")
                 axis.plot(
-                    place, mean.value, "-", marker=marker, ms=5 if main else 4, color=colour,
-                    lw=1.8 if main else 0.8, label=TITLES[method],
-                )  # fmt: skip
+                    place,
+                    mean.value,
+                    "-",
+                    marker=marker,
+                    ms=5 if main else 4,
+                    color=colour,
+                    lw=1.8 if main else 0.8,
+                    label=TITLES[method],
+                )
                 if main or len(methods) < 4:
                     axis.vlines(place, mean.low, mean.high, color=colour, lw=1)
             if reference is not None:
@@ -224,15 +246,20 @@ def headline(panels: dict[str, pd.DataFrame], layer: str) -> Figure:
     methods = [*last[::-1], "random", "degradation"]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
-            1, len(panels), figsize=(WIDTH, 1.1 + 0.33 * len(methods)), sharey=True, squeeze=False,
+            1,
+            len(panels),
+            figsize=(WIDTH, 1.1 + 0.33 * len(methods)),
+            sharey=True,
+            squeeze=False,
             layout="constrained",
-        )  # fmt: skip
+        )
         for axis, (label, rows) in zip(axes[0], panels.items(), strict=True):
             for place, name in enumerate(methods):
                 runs = rows[rows.method == name]
                 colour, marker = MARKS[name]
-                axis.hlines(place, runs.low.mean(), runs.high.mean(), color=colour, lw=2.5,
-                            alpha=0.5)  # fmt: skip
+                axis.hlines(
+                    place, runs.low.mean(), runs.high.mean(), color=colour, lw=2.5, alpha=0.5
+                )
                 axis.plot(runs.value, np.full(len(runs), place), "|", color=colour, ms=8)
                 axis.plot(runs.value.mean(), place, marker, color=colour, ms=6)
             axis.axhspan(len(methods) - 1.5, len(methods) - 0.5, color="0.93", zorder=0)
@@ -240,8 +267,9 @@ def headline(panels: dict[str, pd.DataFrame], layer: str) -> Figure:
             axis.set_ylim(-0.6, len(methods) - 0.4)
             axis.set_xlabel(f"{label}\nn = {int(rows.n.iloc[0])}", fontsize=9)
             axis.grid(False, axis="y")
-        figure.suptitle(f"Linear probes on {layer}: value, its 95 % interval, and each seed",
-                        fontsize=10)  # fmt: skip
+        figure.suptitle(
+            f"Linear probes on {layer}: value, its 95 % interval, and each seed", fontsize=10
+        )
     return figure
 
 
@@ -254,14 +282,19 @@ def shares(table: pd.DataFrame, label: str, low: float = 0.0) -> Figure:
         low: the palest value.
     """
     with plt.rc_context(STYLE | {"axes.grid": False}):
-        figure, axis = plt.subplots(
-            figsize=(WIDTH, 1.4 + 0.27 * len(table)), layout="constrained"
-        )
+        figure, axis = plt.subplots(figsize=(WIDTH, 1.4 + 0.27 * len(table)), layout="constrained")
         picture = axis.imshow(table, cmap="cividis", vmin=low, vmax=1, aspect="auto")
         for (row, column), value in np.ndenumerate(table.to_numpy()):
             if value == value:
-                axis.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=8,
-                          color="white" if value < (low + 1) / 2 else "black")  # fmt: skip
+                axis.text(
+                    column,
+                    row,
+                    f"{100 * value:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color="white" if value < (low + 1) / 2 else "black",
+                )
         axis.set_xticks(range(table.shape[1]), table.columns, fontsize=8, rotation=30, ha="right")
         axis.set_yticks(range(len(table)), table.index, fontsize=8)
         figure.colorbar(picture, ax=axis, label=label)
@@ -279,16 +312,30 @@ def budget_curves(training: pd.DataFrame, probes: pd.DataFrame) -> Figure:
         figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.4), layout="constrained")
         colours = list(COLOURS.values())
         for number, (run, rows) in enumerate(training.groupby("run", sort=False)):
-            left.plot(rows.epoch, 100 * rows.accuracy, "o-", ms=3, label=run, lw=1,
-                      color=colours[number % len(colours)])  # fmt: skip
+            left.plot(
+                rows.epoch,
+                100 * rows.accuracy,
+                "o-",
+                ms=3,
+                label=run,
+                lw=1,
+                color=colours[number % len(colours)],
+            )
         left.set(xlabel="epoch", ylabel="accuracy of the task on training crops (%)")
         left.legend(fontsize=7)
         for number, (dataset, rows) in enumerate(probes.groupby("dataset")):
             rows = rows.sort_values("epochs")
             right.errorbar(
-                rows.epochs, rows.value, [rows.value - rows.low, rows.high - rows.value],
-                marker="o", ms=4, capsize=2, lw=1, label=dataset, color=colours[number],
-            )  # fmt: skip
+                rows.epochs,
+                rows.value,
+                [rows.value - rows.low, rows.high - rows.value],
+                marker="o",
+                ms=4,
+                capsize=2,
+                lw=1,
+                label=dataset,
+                color=colours[number],
+            )
         right.set(xlabel="epochs of the training", ylabel="SRCC of a probe on conv3")
         right.legend(fontsize=7)
     return figure
@@ -307,9 +354,13 @@ def differences(frame: pd.DataFrame, metric: str, label: str) -> Figure:
     methods = [name for name in MARKS if name in set(chosen.method)][::-1]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
-            1, len(datasets), figsize=(WIDTH, 1.2 + 0.55 * len(methods)), sharey=True,
-            squeeze=False, layout="constrained",
-        )  # fmt: skip
+            1,
+            len(datasets),
+            figsize=(WIDTH, 1.2 + 0.55 * len(methods)),
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
+        )
         for axis, dataset in zip(axes[0], datasets, strict=True):
             rows = chosen[chosen.dataset == dataset]
             for number, layer in enumerate(LAYERS):
@@ -346,8 +397,9 @@ def low_data_curves(curves: pd.DataFrame) -> Figure:
                 )
                 colour, marker = MARKS[method]
                 share = 100 * values.index
-                axis.plot(share, values["mean"], marker=marker, ms=4, color=colour,
-                          label=TITLES[method])  # fmt: skip
+                axis.plot(
+                    share, values["mean"], marker=marker, ms=4, color=colour, label=TITLES[method]
+                )
                 axis.fill_between(share, values["min"], values["max"], color=colour, alpha=0.15)
             axis.axhline(50, ls=":", color="0.4")
             axis.set(title=dataset, xlabel="labels used (% of each class)")
@@ -394,10 +446,14 @@ def confidence_changes(before: pd.Series, after: pd.DataFrame) -> Figure:
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(WIDTH, 5.6), layout="constrained")
         axis.boxplot(
-            [change[name] for name in change.columns[::-1]], orientation="horizontal", widths=0.6,
-            showfliers=False, patch_artist=True, medianprops={"color": "black"},
+            [change[name] for name in change.columns[::-1]],
+            orientation="horizontal",
+            widths=0.6,
+            showfliers=False,
+            patch_artist=True,
+            medianprops={"color": "black"},
             boxprops={"facecolor": COLOURS["jigsaw"]},
-        )  # fmt: skip
+        )
         axis.set_yticks(range(1, change.shape[1] + 1), change.columns[::-1], fontsize=8)
         axis.axvline(0, color="0.3", lw=1)
         axis.set_xlabel(
@@ -483,8 +539,13 @@ def entropy_weights(weights: pd.DataFrame) -> Figure:
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(WIDTH, 4.8), layout="constrained")
         axis.barh(rows["class"], rows.kept, color="0.85", label="share with a weight above 0")
-        axis.barh(rows["class"], rows["mean"], color=COLOURS["degradation"], label="mean weight",
-                  height=0.45)  # fmt: skip
+        axis.barh(
+            rows["class"],
+            rows["mean"],
+            color=COLOURS["degradation"],
+            label="mean weight",
+            height=0.45,
+        )
         axis.set(xlim=(0, 1), xlabel="entropy weight")
         axis.tick_params(axis="y", labelsize=8)
         axis.legend(fontsize=8)
@@ -497,9 +558,12 @@ def filter_grid(filters: np.ndarray) -> Figure:
     columns = 16
     rows = -(-len(filters) // columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(WIDTH, WIDTH * rows / columns), squeeze=False,
+        rows,
+        columns,
+        figsize=(WIDTH, WIDTH * rows / columns),
+        squeeze=False,
         gridspec_kw={"wspace": 0.08, "hspace": 0.08},
-    )  # fmt: skip
+    )
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, pixels in zip(axes.flat, filters, strict=False):
@@ -515,19 +579,32 @@ def speed_ratios(groups: list[str], peers: dict[str, list[tuple[str, float, bool
         peers: by name, (group, ratio, whether it computes the same).
     """
     with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(
-            figsize=(WIDTH, 1.1 + 0.24 * len(groups)), layout="constrained"
-        )
-        marks = [MARKS[name] for name in ("degradation", "random", "colorization", "context",
-                                          "split_brain", "labels")]  # fmt: skip
+        figure, axis = plt.subplots(figsize=(WIDTH, 1.1 + 0.24 * len(groups)), layout="constrained")
+        marks = [
+            MARKS[name]
+            for name in (
+                "degradation",
+                "random",
+                "colorization",
+                "context",
+                "split_brain",
+                "labels",
+            )
+        ]
         for (peer, entries), (colour, marker) in zip(peers.items(), marks, strict=False):
             for same in (True, False):
-                chosen = [(ratio, groups.index(group)) for group, ratio, alike in entries
-                          if alike == same]  # fmt: skip
+                chosen = [
+                    (ratio, groups.index(group)) for group, ratio, alike in entries if alike == same
+                ]
                 axis.plot(
-                    [x for x, _ in chosen], [y for _, y in chosen], marker, ms=6, color=colour,
-                    mfc=colour if same else "none", label=peer if same else None,
-                )  # fmt: skip
+                    [x for x, _ in chosen],
+                    [y for _, y in chosen],
+                    marker,
+                    ms=6,
+                    color=colour,
+                    mfc=colour if same else "none",
+                    label=peer if same else None,
+                )
         axis.axvline(1, color="#444444", lw=1)
         axis.set(xscale="log", xlabel="time over ours", ylim=(len(groups) - 0.5, -0.5))
         axis.set_yticks(range(len(groups)), [group.replace("_", " ") for group in groups])

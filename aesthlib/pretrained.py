@@ -49,13 +49,16 @@ class Scorer:
         """Predicted mean rating (N,) of pooled features, float (N, 1376)."""
         return values.double() @ torch.from_numpy(self.weights) + self.intercept
 
-
     def plain(self) -> dict:
         """The same in plain values, as `explore` and the book's page take it."""
         plain = {
-            "layer": list(LAYERS), "weights": self.weights.tolist(), "intercept": self.intercept,
-            "rmse": self.rmse, "srcc": self.srcc, "benchmark": self.benchmark,
-        }  # fmt: skip
+            "layer": list(LAYERS),
+            "weights": self.weights.tolist(),
+            "intercept": self.intercept,
+            "rmse": self.rmse,
+            "srcc": self.srcc,
+            "benchmark": self.benchmark,
+        }
         if self.benchmark in benchmarks.RATED_FOLDERS:
             title, column, _ = benchmarks.RATED_FOLDERS[self.benchmark]
             plain["benchmark"] = f"{title}, {column.removesuffix('_mean')}"
@@ -168,10 +171,12 @@ def score_sources(
     """
     trained, model, told = config(name), load_pretrained(name, device), scorer(name)
     as_it_is = [
-        item.index for item in ops.CLASSES
+        item.index
+        for item in ops.CLASSES
         if item.operation is None
-        or item.name == "gaussian_blur/1" and trained.options.preset == "paper"  # the identity
-    ]  # fmt: skip
+        or item.name == "gaussian_blur/1"
+        and trained.options.preset == "paper"  # the identity
+    ]
     rows, problems = [], []
     for start in range(0, len(sources), BATCH):
         squares, kept = [], []
@@ -198,11 +203,13 @@ def _built(settings: dict, tensors: dict[str, Tensor]) -> nn.ModuleDict:
     trained = training.config_of({"config": settings})
     method = pretext.task(trained.method)
     backbone = method.build(trained.backbone, seed=0)
-    model = nn.ModuleDict(
-        {"backbone": backbone, "task": method(backbone, trained.options, seed=0)}
+    model = nn.ModuleDict({"backbone": backbone, "task": method(backbone, trained.options, seed=0)})
+    model.load_state_dict(
+        {
+            key: value.float() if value.is_floating_point() else value
+            for key, value in tensors.items()
+        }
     )
-    model.load_state_dict({key: value.float() if value.is_floating_point() else value
-                           for key, value in tensors.items()})  # fmt: skip
     return model.eval().requires_grad_(False)
 
 
@@ -238,10 +245,12 @@ def release(runs: Runs, run: dict, asked: Asked, config: probes.ProbeConfig) -> 
         judged = runs.entries_of(asked, trained.shorter_edge_px, trained.size_px)
         model = _built(run["config"], rounded(runs.model_of(run)))
         with torch.inference_mode():
-            values = torch.cat([
-                pooled(model["backbone"](judged.batch_of(rows)))
-                for rows in torch.arange(len(judged)).split(BATCH)
-            ])  # fmt: skip
+            values = torch.cat(
+                [
+                    pooled(model["backbone"](judged.batch_of(rows)))
+                    for rows in torch.arange(len(judged)).split(BATCH)
+                ]
+            )
         deviation, mean = torch.std_mean(values.double(), 0, correction=0)
         deviation = deviation.clamp_min(1e-6)
         standard = (values.double() - mean) / deviation
@@ -253,19 +262,26 @@ def release(runs: Runs, run: dict, asked: Asked, config: probes.ProbeConfig) -> 
         weights = torch.from_numpy(fitted.coef_) / deviation
         scorer = {
             "weights": [float(f"{w:.8g}") for w in weights.tolist()],
-            "intercept": float(fitted.intercept_ - mean @ weights), "benchmark": asked.name,
+            "intercept": float(fitted.intercept_ - mean @ weights),
+            "benchmark": asked.name,
             "rmse": float(np.sqrt(((guess - judged.mos) ** 2).mean())),
             "srcc": float(np.mean([metrics.srcc(judged.mos, row) for row in guess])),
             "plcc": float(np.mean([metrics.plcc(judged.mos, row) for row in guess])),
             "n": len(judged),
-        }  # fmt: skip
+        }
         rows = [{"dataset": asked.name, "layer": features.ALL, **row} for row in found.rows]
         return {"metrics": rows, "tables": {"scorer": scorer}}
 
     return runs.recorded(
-        "release", run["method"], settings, [identity], run["seed"], compute,
-        Work(training.config_of(run), forward=count, entries=count), run["checkpoint_sha256"],
-    )  # fmt: skip
+        "release",
+        run["method"],
+        settings,
+        [identity],
+        run["seed"],
+        compute,
+        Work(training.config_of(run), forward=count, entries=count),
+        run["checkpoint_sha256"],
+    )
 
 
 def write(runs: Runs, run: dict, released: dict, name: str = DEFAULT) -> Path:
@@ -281,9 +297,15 @@ def write(runs: Runs, run: dict, released: dict, name: str = DEFAULT) -> Path:
     content = save({key: value.contiguous() for key, value in rounded(model).items()})
     path = FOLDER / f"{name}.safetensors"
     files.write_bytes(path, content)
-    files.write_json(FOLDER / f"{name}.json", {
-        "sha256": files.sha256(path), "config": run["config"], "run": run["run_id"],
-        "record": released["run_id"], "scorer": released["tables"]["scorer"],
-    })  # fmt: skip
+    files.write_json(
+        FOLDER / f"{name}.json",
+        {
+            "sha256": files.sha256(path),
+            "config": run["config"],
+            "run": run["run_id"],
+            "record": released["run_id"],
+            "scorer": released["tables"]["scorer"],
+        },
+    )
     _header.cache_clear()
     return path

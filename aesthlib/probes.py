@@ -94,11 +94,23 @@ class ProbeConfig:
         if self.solver not in SOLVERS:
             raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, got {self.solver!r}")
         settings.settle(self)
-        settings.hold(self, {
-            "folds": 2, "repeats": 1, "inner_folds": 2, "epochs": 1, "drop_every_epochs": 1,
-            "batch_size": 1, "learning_rate": 0, "learning_rate_drop": 0, "momentum": 0,
-            "weight_decay": 0, "hidden_units": 1, "dropout": 0,
-        })  # fmt: skip
+        settings.hold(
+            self,
+            {
+                "folds": 2,
+                "repeats": 1,
+                "inner_folds": 2,
+                "epochs": 1,
+                "drop_every_epochs": 1,
+                "batch_size": 1,
+                "learning_rate": 0,
+                "learning_rate_drop": 0,
+                "momentum": 0,
+                "weight_decay": 0,
+                "hidden_units": 1,
+                "dropout": 0,
+            },
+        )
         if self.dropout >= 1:
             raise ValueError(f"dropout must be below 1, got {self.dropout}")
         if not self.penalties or min(self.penalties) <= 0:
@@ -267,7 +279,7 @@ def minimize(
 
     Raises:
         ArithmeticError: a fit did not converge.
-    """  # fmt: skip
+    """
     dtype, count = inputs.dtype, len(weights)
     beta = inputs.new_zeros(count, inputs.shape[1] + 1) if start is None else start.to(dtype)
     share = weights / weights.sum(1, keepdim=True)
@@ -312,9 +324,20 @@ def minimize(
             solution[live[~going]] = beta[~going]
             logistic, kept = int(going[:logistic].sum()), going.nonzero().squeeze(1)
             live, beta, output, targets, share, ridge, spread, current, gradient, bend = (
-                tensor.index_select(0, kept) for tensor in
-                (live, beta, output, targets, share, ridge, spread, current, gradient, bend)
-            )  # fmt: skip
+                tensor.index_select(0, kept)
+                for tensor in (
+                    live,
+                    beta,
+                    output,
+                    targets,
+                    share,
+                    ridge,
+                    spread,
+                    current,
+                    gradient,
+                    bend,
+                )
+            )
             pairs = [tuple(tensor.index_select(0, kept) for tensor in pair) for pair in pairs]
         if not len(live):
             return solution
@@ -400,23 +423,34 @@ def _fit(
     fits = sets * inner * len(penalties)
     weights = (kept[:, None] & ~held).flatten(0, 1).repeat_interleave(len(penalties), 0).double()
     beta = minimize(
-        inputs, truth.repeat_interleave(fits, 0), weights.repeat(len(targets), 1),
-        penalties.repeat(len(targets) * sets * inner), fits, directions,
-    )  # fmt: skip
+        inputs,
+        truth.repeat_interleave(fits, 0),
+        weights.repeat(len(targets), 1),
+        penalties.repeat(len(targets) * sets * inner),
+        fits,
+        directions,
+    )
     guess = _outputs(inputs, beta).double().view(*shape, count)
-    loss = torch.stack([
-        F.softplus(of) - target * of if index == 0 else (of - target).square()
-        for index, (of, target) in enumerate(zip(guess, targets, strict=True))
-    ])  # fmt: skip
+    loss = torch.stack(
+        [
+            F.softplus(of) - target * of if index == 0 else (of - target).square()
+            for index, (of, target) in enumerate(zip(guess, targets, strict=True))
+        ]
+    )
     error = torch.einsum("tsipn,sin->tsp", loss, held.double())
     best = len(penalties) - 1 - error.flip(-1).argmin(-1)  # (T, S), of equals the strongest
     start = beta.view(*shape, -1).mean(2)[
         torch.arange(len(targets))[:, None], torch.arange(sets), best
     ]
     solved = minimize(
-        inputs, truth.repeat_interleave(sets, 0), kept.double().repeat(len(targets), 1),
-        penalties[best].flatten(), sets, directions, start.flatten(0, 1),
-    )  # fmt: skip
+        inputs,
+        truth.repeat_interleave(sets, 0),
+        kept.double().repeat(len(targets), 1),
+        penalties[best].flatten(),
+        sets,
+        directions,
+        start.flatten(0, 1),
+    )
     return solved.view(len(targets), sets, -1), error.gather(-1, best[..., None])[..., 0]
 
 
@@ -441,7 +475,12 @@ def _directions(inputs: Tensor) -> tuple[Tensor, Tensor] | None:
 
 
 def _fit_part(
-    part: Tensor, target: Tensor, positive: np.ndarray, groups, config: ProbeConfig, seed: int,
+    part: Tensor,
+    target: Tensor,
+    positive: np.ndarray,
+    groups,
+    config: ProbeConfig,
+    seed: int,
     directions,
 ) -> Tensor:
     """The solution (1, D + 1) of one training set (n, D); where few entries are a part of a large
@@ -468,10 +507,15 @@ def _exact(
     if test is not None:
         kept = np.flatnonzero(~test)
         beta, error = _fit(
-            inputs[kept], [target[kept] for target in targets], positive[kept],
-            None if groups is None else groups[kept], np.ones((1, len(kept)), bool), config,
-            config.seed, directions,
-        )  # fmt: skip
+            inputs[kept],
+            [target[kept] for target in targets],
+            positive[kept],
+            None if groups is None else groups[kept],
+            np.ones((1, len(kept)), bool),
+            config,
+            config.seed,
+            directions,
+        )
         return _outputs(inputs, beta[:, 0])[:, None].numpy()[..., test], error[:, None].numpy()
     result = np.empty((len(targets), config.repeats, len(positive)))
     errors = np.empty((len(targets), config.repeats, config.folds))
@@ -526,9 +570,12 @@ def _descended(
         return entries @ weight + bias
 
     optimizer = torch.optim.SGD(
-        weights, lr=config.learning_rate, momentum=config.momentum, nesterov=True,
+        weights,
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        nesterov=True,
         weight_decay=config.weight_decay,
-    )  # fmt: skip
+    )
     for epoch in range(config.epochs):
         drops = epoch // config.drop_every_epochs
         optimizer.param_groups[0]["lr"] = config.learning_rate * config.learning_rate_drop**drops
@@ -650,10 +697,16 @@ def select(
             better = errors[kind] < least[kind]  # (R, S)
             chosen[kind][better] = number
             least[kind] = np.minimum(least[kind], errors[kind])
-            of_entry = better if test is not None else np.stack([
-                row[splits(positive, config.folds, config.seed + repeat, groups)]
-                for repeat, row in enumerate(better)
-            ])  # fmt: skip
+            of_entry = (
+                better
+                if test is not None
+                else np.stack(
+                    [
+                        row[splits(positive, config.folds, config.seed + repeat, groups)]
+                        for repeat, row in enumerate(better)
+                    ]
+                )
+            )
             scores[kind] = np.where(of_entry, theirs, scores[kind])
     if not scores:
         raise ValueError("candidates: there is none to choose from")
@@ -691,9 +744,12 @@ def _scored(scores: dict[str, np.ndarray], positive, mos, config, groups, test) 
     rows = []
     for name, metric, truth, kind in asked:
         value, low, high = metrics.bootstrap(
-            metric, truth[judged], scores[kind], config.seed,
+            metric,
+            truth[judged],
+            scores[kind],
+            config.seed,
             None if groups is None else np.asarray(groups)[judged],
-        )  # fmt: skip
+        )
         n = scores[kind].shape[1]
         rows.append({"metric": name, "value": value, "low": low, "high": high, "n": n})
     return Scored(rows, scores)
@@ -745,15 +801,24 @@ def low_data(
                 gathered = torch.index_select(inputs, 0, rows, out=room[: len(rows)])
                 part, tests = gathered.split([len(train), len(judged)])
                 beta = _fit_part(
-                    part, binary[train], positive[train],
-                    None if groups is None else groups[train], config, config.seed + subset,
+                    part,
+                    binary[train],
+                    positive[train],
+                    None if groups is None else groups[train],
+                    config,
+                    config.seed + subset,
                     directions,
-                )  # fmt: skip
+                )
                 logit = _outputs(tests, beta)[0].numpy()
                 right += int(((logit > 0) == positive[judged]).sum())
                 tested, trained = tested + len(judged), trained + len(train)
-            found.append({
-                "fraction": float(fraction), "subset": subset, "accuracy": right / tested,
-                "n_train": trained // len(pairs), "n": tested,
-            })  # fmt: skip
+            found.append(
+                {
+                    "fraction": float(fraction),
+                    "subset": subset,
+                    "accuracy": right / tested,
+                    "n_train": trained // len(pairs),
+                    "n": tested,
+                }
+            )
     return found

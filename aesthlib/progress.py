@@ -10,10 +10,18 @@ def bar(items=None, *, total: int | None = None, unit: str, label: str, initial:
     writes at most one line in five seconds."""
     live = sys.stderr.isatty()
     return tqdm(
-        items, total=total, unit=unit, desc=label, initial=initial, file=sys.stderr,
-        dynamic_ncols=live, ncols=None if live else 160, mininterval=0.2 if live else 5.0,
-        ascii=not live, leave=True,
-    )  # fmt: skip
+        items,
+        total=total,
+        unit=unit,
+        desc=label,
+        initial=initial,
+        file=sys.stderr,
+        dynamic_ncols=live,
+        ncols=None if live else 160,
+        mininterval=0.2 if live else 5.0,
+        ascii=not live,
+        leave=True,
+    )
 
 
 def note(text: str) -> None:

@@ -14,13 +14,37 @@ from . import __version__, files
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "book" / "results"  # committed with the project
 COLUMNS = (
-    "experiment", "method", "dataset", "layer", "solver", "metric", "level", "value", "low", "high",
-    "p", "n", "seed", "scale", "run_id", "minutes",
-)  # fmt: skip
+    "experiment",
+    "method",
+    "dataset",
+    "layer",
+    "solver",
+    "metric",
+    "level",
+    "value",
+    "low",
+    "high",
+    "p",
+    "n",
+    "seed",
+    "scale",
+    "run_id",
+    "minutes",
+)
 KEYS = (
-    "run_id", "experiment", "method", "scale", "seed", "config", "data", "environment", "minutes",
-    "checkpoint_sha256", "metrics", "history",
-)  # fmt: skip
+    "run_id",
+    "experiment",
+    "method",
+    "scale",
+    "seed",
+    "config",
+    "data",
+    "environment",
+    "minutes",
+    "checkpoint_sha256",
+    "metrics",
+    "history",
+)
 
 
 class RecordMissing(LookupError):

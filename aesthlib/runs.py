@@ -33,9 +33,14 @@ FIXED_SPLIT = ("ava", "aadb", "cuhk_pq")  # with the owner's or the paper's, for
 
 # Photographs of sets that may not be at hand, for the plan: as their owners publish them.
 PUBLISHED_COUNTS = {
-    "imagenet": 1_281_167, "places": 1_803_460, "ava": 255_510, "aadb": 9_958, "cuhk_pq": 17_690,
-    "oasis": 900, "vessel": 562,
-}  # fmt: skip
+    "imagenet": 1_281_167,
+    "places": 1_803_460,
+    "ava": 255_510,
+    "aadb": 9_958,
+    "cuhk_pq": 17_690,
+    "oasis": 900,
+    "vessel": 562,
+}
 
 
 @dataclass(frozen=True)
@@ -167,9 +172,7 @@ class Runs:
             key = (of, shorter_edge_px)
             if key not in self._packs:  # of the same photographs, changed files are looked for once
                 target = self.store.path("packs", f"{of.name}-{shorter_edge_px}")
-                self._packs[key] = photographs.pack(
-                    of.sources(), target, shorter_edge_px, of.name
-                )
+                self._packs[key] = photographs.pack(of.sources(), target, shorter_edge_px, of.name)
             return self._packs[key]
 
         if self.plan is not None:
@@ -215,9 +218,12 @@ class Runs:
     # -- results
 
     def pretrain(
-        self, config: PretrainConfig, of: Photographs, method: str = "",
+        self,
+        config: PretrainConfig,
+        of: Photographs,
+        method: str = "",
         without: tuple[str, ...] = (),
-    ) -> dict:  # fmt: skip
+    ) -> dict:
         """The record of a pretraining run.
 
         Args:
@@ -243,14 +249,23 @@ class Runs:
             outcome = training.pretrain(config, pack, folder, self.device)
             last = outcome.history[-1]
             rows = [
-                {"dataset": of.name, "layer": "", "metric": f"training_{key}", "value": last[key],
-                 "n": last["images"]}
-                for key in ("cross_entropy", "accuracy") if key in last
-            ]  # fmt: skip
+                {
+                    "dataset": of.name,
+                    "layer": "",
+                    "metric": f"training_{key}",
+                    "value": last[key],
+                    "n": last["images"],
+                }
+                for key in ("cross_entropy", "accuracy")
+                if key in last
+            ]
             return {
-                "metrics": rows, "history": list(outcome.history), "minutes": outcome.minutes,
-                "checkpoint_sha256": outcome.checkpoint_sha256, "precision": outcome.precision,
-            }  # fmt: skip
+                "metrics": rows,
+                "history": list(outcome.history),
+                "minutes": outcome.minutes,
+                "checkpoint_sha256": outcome.checkpoint_sha256,
+                "precision": outcome.precision,
+            }
 
         work = Work(config, patches=patches)
         return self.recorded(
@@ -275,25 +290,46 @@ class Runs:
             found = training.evaluate(model, pack, trained.size_px, self.device, crops)
             chance = model["task"].chance
             rows = [
-                {"dataset": of.name, "layer": "", "metric": f"held_out_{key}", "value": value,
-                 "n": len(pack) * crops}
+                {
+                    "dataset": of.name,
+                    "layer": "",
+                    "metric": f"held_out_{key}",
+                    "value": value,
+                    "n": len(pack) * crops,
+                }
                 for key, value in found.items()
-            ]  # fmt: skip
+            ]
             if chance is not None:
-                rows.append({"dataset": of.name, "layer": "", "metric": "chance", "value": chance,
-                             "n": len(pack) * crops})  # fmt: skip
+                rows.append(
+                    {
+                        "dataset": of.name,
+                        "layer": "",
+                        "metric": "chance",
+                        "value": chance,
+                        "n": len(pack) * crops,
+                    }
+                )
             return {"metrics": rows}
 
         work = Work(trained, forward=7 * crops * identity["photographs"])
         return self.recorded(
-            "held_out", run["method"], settings, [identity], run["seed"], compute, work,
+            "held_out",
+            run["method"],
+            settings,
+            [identity],
+            run["seed"],
+            compute,
+            work,
             run["checkpoint_sha256"],
-        )  # fmt: skip
+        )
 
     def probe(
-        self, run: dict, asked: Asked, config: probes.ProbeConfig,
+        self,
+        run: dict,
+        asked: Asked,
+        config: probes.ProbeConfig,
         view: features.View = features.STANDARD,
-    ) -> dict:  # fmt: skip
+    ) -> dict:
         """The record of probes of every layer of a view of a run's frozen features."""
         settings, identity, count = self.judged(run, asked, view)
         settings["probe"] = records.resolved(config)
@@ -305,9 +341,13 @@ class Runs:
             rows, scores = [], {}
             for layer in view.layers:
                 found = probes.probe(
-                    features.load(folder, layer, view), judged.positive, judged.mos, config,
-                    judged.groups, judged.test,
-                )  # fmt: skip
+                    features.load(folder, layer, view),
+                    judged.positive,
+                    judged.mos,
+                    config,
+                    judged.groups,
+                    judged.test,
+                )
                 rows += [{"dataset": asked.name, "layer": layer, **row} for row in found.rows]
                 scores |= {f"{layer}.{kind}": values for kind, values in found.scores.items()}
             tested = slice(None) if judged.test is None else judged.test
@@ -323,10 +363,15 @@ class Runs:
         fits = _folds(asked, config) * repeats * (config.inner_folds + 1) * len(config.penalties)
         work = Work(training.config_of(run), forward=count, entries=count, columns=10 * fits)
         return self.recorded(
-            "probe" if view == features.STANDARD else "view", run["method"], settings, [identity],
-            run["seed"], compute, work,
+            "probe" if view == features.STANDARD else "view",
+            run["method"],
+            settings,
+            [identity],
+            run["seed"],
+            compute,
+            work,
             run["checkpoint_sha256"],
-        )  # fmt: skip
+        )
 
     def compare(self, ours: dict, theirs: dict) -> dict:
         """The record of paired differences between two probes of the same benchmark.
@@ -336,9 +381,12 @@ class Runs:
         """
         benchmark = ours["config"]["benchmark"]
         settings = {
-            "ours": ours["run_id"], "theirs": theirs["run_id"], "benchmark": benchmark,
-            "probe": ours["config"]["probe"], "shorter_edge_px": ours["config"]["shorter_edge_px"],
-        }  # fmt: skip
+            "ours": ours["run_id"],
+            "theirs": theirs["run_id"],
+            "benchmark": benchmark,
+            "probe": ours["config"]["probe"],
+            "shorter_edge_px": ours["config"]["shorter_edge_px"],
+        }
 
         def compute(run_id: str) -> dict:
             mine, other = (self.store.read_scores(r["run_id"]) for r in (ours, theirs))
@@ -356,27 +404,44 @@ class Runs:
                         for stored in (mine, other)
                     ]
                     found = metrics.compare(
-                        measure, truth, *scores, ours["config"]["probe"]["seed"],
+                        measure,
+                        truth,
+                        *scores,
+                        ours["config"]["probe"]["seed"],
                         mine.get("truth.groups"),
-                    )  # fmt: skip
+                    )
                     place = {key: row[key] for key in ("dataset", "metric", "n")} | {"layer": layer}
                     values = zip(("value", "low", "high", "p"), found, strict=True)
                     rows.append(place | dict(values))
             return {"metrics": rows}
 
         return self.recorded(
-            "view_comparison" if "view" in ours["config"] else "comparison", theirs["method"],
-            settings, ours["data"], ours["seed"], compute, Work(PretrainConfig()),
-        )  # fmt: skip
+            "view_comparison" if "view" in ours["config"] else "comparison",
+            theirs["method"],
+            settings,
+            ours["data"],
+            ours["seed"],
+            compute,
+            Work(PretrainConfig()),
+        )
 
     def low_data(
-        self, run: dict, asked: Asked, layer: str, fractions: tuple[float, ...], subsets: int,
+        self,
+        run: dict,
+        asked: Asked,
+        layer: str,
+        fractions: tuple[float, ...],
+        subsets: int,
         config: probes.ProbeConfig,
-    ) -> dict:  # fmt: skip
+    ) -> dict:
         """The record of exact probes on a layer from a part of the labels (Fig. 5, 6)."""
         settings, identity, count = self.judged(run, asked)
-        settings |= {"probe": records.resolved(config), "layer": layer,
-                     "fractions": list(fractions), "subsets": subsets}  # fmt: skip
+        settings |= {
+            "probe": records.resolved(config),
+            "layer": layer,
+            "fractions": list(fractions),
+            "subsets": subsets,
+        }
 
         def compute(run_id: str) -> dict:
             trained = training.config_of(run)
@@ -392,21 +457,35 @@ class Runs:
             training.config_of(run), forward=count, entries=count, columns=fits * config.folds
         )
         return self.recorded(
-            "low_data", run["method"], settings, [identity], run["seed"], compute, work,
+            "low_data",
+            run["method"],
+            settings,
+            [identity],
+            run["seed"],
+            compute,
+            work,
             run["checkpoint_sha256"],
-        )  # fmt: skip
+        )
 
     def low_data_from_scratch(
-        self, config: PretrainConfig, asked: Asked, fractions: tuple[float, ...], subsets: int,
+        self,
+        config: PretrainConfig,
+        asked: Asked,
+        fractions: tuple[float, ...],
+        subsets: int,
         probe: probes.ProbeConfig,
-    ) -> dict:  # fmt: skip
+    ) -> dict:
         """The record of networks trained from random weights on the same parts of the labels."""
         identity, _ = self.packed(asked.photographs, config.shorter_edge_px)
         count = _count(asked, identity)
         settings = records.resolved(config) | {
-            "benchmark": asked.name, "limit": asked.limit, "pairs": asked.pairs,
-            "fractions": list(fractions), "subsets": subsets, "probe": records.resolved(probe),
-        }  # fmt: skip
+            "benchmark": asked.name,
+            "limit": asked.limit,
+            "pairs": asked.pairs,
+            "fractions": list(fractions),
+            "subsets": subsets,
+            "probe": records.resolved(probe),
+        }
 
         def compute(run_id: str) -> dict:
             judged = self.entries_of(asked, config.shorter_edge_px, config.size_px)
@@ -419,24 +498,41 @@ class Runs:
                     )
                     for fold, (train, test) in enumerate(splits):
                         scores = adaptation.adapt(
-                            replace(config, seed=config.seed + subset), judged, train, test,
-                            folder / f"{fraction:g}-{subset}-{fold}", self.device,
-                        )  # fmt: skip
+                            replace(config, seed=config.seed + subset),
+                            judged,
+                            train,
+                            test,
+                            folder / f"{fraction:g}-{subset}-{fold}",
+                            self.device,
+                        )
                         right += int(((scores > 0) == judged.positive[test]).sum())
                         tested, trained = tested + len(test), trained + len(train)
-                    found.append({
-                        "fraction": fraction, "subset": subset, "accuracy": right / tested,
-                        "n_train": trained // len(splits), "n": tested,
-                    })  # fmt: skip
-            return {"metrics": _by_fraction(found, asked.name, ""), "tables": {"curve": found},
-                    "checkpoints": folder}  # fmt: skip
+                    found.append(
+                        {
+                            "fraction": fraction,
+                            "subset": subset,
+                            "accuracy": right / tested,
+                            "n_train": trained // len(splits),
+                            "n": tested,
+                        }
+                    )
+            return {
+                "metrics": _by_fraction(found, asked.name, ""),
+                "tables": {"curve": found},
+                "checkpoints": folder,
+            }
 
         folds = _folds(asked, probe)
         patches = int(sum(fractions) * subsets * folds * count * config.epochs)
         return self.recorded(
-            "low_data", "scratch", settings, [identity], config.seed, compute,
+            "low_data",
+            "scratch",
+            settings,
+            [identity],
+            config.seed,
+            compute,
             Work(config, patches=patches, entries=count),
-        )  # fmt: skip
+        )
 
     def adapt(
         self, config: PretrainConfig, asked: Asked, run: dict | None, probe: probes.ProbeConfig
@@ -453,9 +549,12 @@ class Runs:
         identity, _ = self.packed(asked.photographs, config.shorter_edge_px)
         count = _count(asked, identity)
         settings = records.resolved(config) | {
-            "benchmark": asked.name, "limit": asked.limit, "pairs": asked.pairs,
-            "start": run["run_id"] if run else "random", "folds": probe.folds,
-        }  # fmt: skip
+            "benchmark": asked.name,
+            "limit": asked.limit,
+            "pairs": asked.pairs,
+            "start": run["run_id"] if run else "random",
+            "folds": probe.folds,
+        }
 
         def compute(run_id: str) -> dict:
             judged = self.entries_of(asked, config.shorter_edge_px, config.size_px)
@@ -466,25 +565,37 @@ class Runs:
             scores = np.full(len(judged), np.nan)
             for fold, (train, test) in enumerate(everything):
                 scores[test] = adaptation.adapt(
-                    config, judged, train, test, self._fold(run_id, fold), self.device, initial,
-                    run["checkpoint_sha256"] if run else "", keep=fold == 0,
-                )  # fmt: skip
+                    config,
+                    judged,
+                    train,
+                    test,
+                    self._fold(run_id, fold),
+                    self.device,
+                    initial,
+                    run["checkpoint_sha256"] if run else "",
+                    keep=fold == 0,
+                )
             tested = ~np.isnan(scores)
             groups = None if judged.groups is None else judged.groups[tested]
             value, low, high = metrics.bootstrap(
                 metrics.accuracy, judged.positive[tested], scores[tested], config.seed, groups
             )
-            row = {"dataset": asked.name, "layer": "", "metric": "accuracy", "value": value,
-                   "low": low, "high": high, "n": int(tested.sum())}  # fmt: skip
+            row = {
+                "dataset": asked.name,
+                "layer": "",
+                "metric": "accuracy",
+                "value": value,
+                "low": low,
+                "high": high,
+                "n": int(tested.sum()),
+            }
             header = files.read_json(self._fold(run_id, 0) / "checkpoint.json")
             return {"metrics": [row], "checkpoint_sha256": header["sha256"]}
 
         folds = _folds(asked, probe)
         work = Work(config, patches=folds * count * config.epochs, entries=count)
         method = run["method"] if run else "scratch"
-        return self.recorded(
-            "adaptation", method, settings, [identity], config.seed, compute, work
-        )
+        return self.recorded("adaptation", method, settings, [identity], config.seed, compute, work)
 
     def confidence(self, adapted: dict, asked: Asked, probe: probes.ProbeConfig) -> dict:
         """The record of what a supervised model makes of each class (Fig. 2).
@@ -513,20 +624,30 @@ class Runs:
                 found = analysis.confidence(score_of, judged.batch_of(chosen))
                 tables[label] = found
                 rows += [
-                    {"dataset": asked.name, "layer": row["class"],
-                     "metric": f"logit_change_of_{label}", "value": row["logit_change"],
-                     "n": len(chosen)}
+                    {
+                        "dataset": asked.name,
+                        "layer": row["class"],
+                        "metric": f"logit_change_of_{label}",
+                        "value": row["logit_change"],
+                        "n": len(chosen),
+                    }
                     for row in found
-                ]  # fmt: skip
+                ]
             shown = embedded.central_patches(edge, size)
             tables["embedded"] = analysis.confidence(score_of, shown)
             return {"metrics": rows, "tables": tables}
 
         work = Work(trained, forward=22 * _count(asked, identity) // 5)
         return self.recorded(
-            "confidence", adapted["method"], settings, [identity], adapted["seed"], compute,
-            work, adapted["checkpoint_sha256"],
-        )  # fmt: skip
+            "confidence",
+            adapted["method"],
+            settings,
+            [identity],
+            adapted["seed"],
+            compute,
+            work,
+            adapted["checkpoint_sha256"],
+        )
 
     def understanding(self, run: dict, of: Photographs, limit: int = 1000) -> dict:
         """The record of what the degradation task learned, on photographs it was not trained on."""
@@ -546,32 +667,53 @@ class Runs:
             shares = np.diag(counts) / counts.sum(1)
             n = found["photographs"]
             rows = [
-                {"dataset": of.name, "layer": item.name, "metric": "class_accuracy",
-                 "value": float(shares[item.index]), "n": n}
+                {
+                    "dataset": of.name,
+                    "layer": item.name,
+                    "metric": "class_accuracy",
+                    "value": float(shares[item.index]),
+                    "n": n,
+                }
                 for item in ops.CLASSES
-            ]  # fmt: skip
-            rows.append({"dataset": of.name, "layer": "", "metric": "class_accuracy",
-                         "value": float(shares.mean()), "n": n * len(ops.CLASSES)})  # fmt: skip
+            ]
+            rows.append(
+                {
+                    "dataset": of.name,
+                    "layer": "",
+                    "metric": "class_accuracy",
+                    "value": float(shares.mean()),
+                    "n": n * len(ops.CLASSES),
+                }
+            )
             tables = {
-                **found, "distances": far,
+                **found,
+                "distances": far,
                 "neighbours": analysis.neighbours(model, corners, photograph_of, self.device),
                 "filters": analysis.filters(model["backbone"]),
-            }  # fmt: skip
+            }
             return {"metrics": rows, "tables": tables}
 
         work = Work(trained, forward=22 * min(limit, identity["photographs"]) + 60 * 200)
         return self.recorded(
-            "understanding", run["method"], settings, [identity], run["seed"], compute, work,
+            "understanding",
+            run["method"],
+            settings,
+            [identity],
+            run["seed"],
+            compute,
+            work,
             run["checkpoint_sha256"],
-        )  # fmt: skip
+        )
 
     def identifiability(self, size_px: int, shorter_edge_px: int) -> dict:
         """The record of what each class does to the embedded photographs, in both presets."""
         identity, target = self.packed(embedded_photographs(), shorter_edge_px)
         settings = {
-            "size_px": size_px, "shorter_edge_px": shorter_edge_px, "seed": 0,
+            "size_px": size_px,
+            "shorter_edge_px": shorter_edge_px,
+            "seed": 0,
             "levels": {o.name: [list(o.values(p)) for p in ops.PRESETS] for o in ops.OPERATIONS},
-        }  # fmt: skip
+        }
 
         def compute(run_id: str) -> dict:
             pack = photographs.load(target())
@@ -584,10 +726,15 @@ class Runs:
                         ("unchanged_share", (change.amax(1) == 0).float().mean()),
                         ("mean_absolute_change", change.mean()),
                     ):
-                        rows.append({
-                            "dataset": f"embedded, {preset}", "layer": ops.CLASSES[index].name,
-                            "metric": metric, "value": float(value), "n": len(pack),
-                        })  # fmt: skip
+                        rows.append(
+                            {
+                                "dataset": f"embedded, {preset}",
+                                "layer": ops.CLASSES[index].name,
+                                "metric": metric,
+                                "value": float(value),
+                                "n": len(pack),
+                            }
+                        )
             return {"metrics": [row for row in rows if row["layer"] != ops.CLASSES[0].name]}
 
         work = Work(PretrainConfig(size_px=size_px, shorter_edge_px=shorter_edge_px))
@@ -604,9 +751,11 @@ class Runs:
         trained = training.config_of(run)
         identity, _ = self.packed(asked.photographs, trained.shorter_edge_px)
         settings = {
-            "pretrain": run["run_id"], "benchmark": asked.name, "size_px": trained.size_px,
+            "pretrain": run["run_id"],
+            "benchmark": asked.name,
+            "size_px": trained.size_px,
             "shorter_edge_px": trained.shorter_edge_px,
-        }  # fmt: skip
+        }
         if asked.name == "unseen":
             settings |= {"unseen_pairs": asked.pairs, "unseen_photographs": asked.limit}
         if view != features.STANDARD:
@@ -614,16 +763,23 @@ class Runs:
         return settings, identity, _count(asked, identity)
 
     def features_of(
-        self, run: dict, asked: Asked, judged: entries.Entries,
+        self,
+        run: dict,
+        asked: Asked,
+        judged: entries.Entries,
         view: features.View = features.STANDARD,
-    ) -> Path:  # fmt: skip
+    ) -> Path:
         """Folder of a run's features on a benchmark, extracted if they are not there."""
         trained = training.config_of(run)
         identity, _ = self.packed(asked.photographs, trained.shorter_edge_px)
         named = [
-            run["checkpoint_sha256"], trained.size_px, identity["sha256"], asked.name, asked.pairs,
+            run["checkpoint_sha256"],
+            trained.size_px,
+            identity["sha256"],
+            asked.name,
+            asked.pairs,
             asked.limit,
-        ]  # fmt: skip
+        ]
         if view != features.STANDARD:
             named.append(records.resolved(view))
         folder = self.store.path("features", files.digest(named)[:16])
@@ -632,9 +788,11 @@ class Runs:
             if view.statistics == "clean":
                 pack = photographs.load(self._pack_of(run)(), "train")
                 backbone = features.with_clean_statistics(
-                    backbone, _without(pack, run["config"].get("without", ())), trained.size_px,
+                    backbone,
+                    _without(pack, run["config"].get("without", ())),
+                    trained.size_px,
                     self.device,
-                )  # fmt: skip
+                )
             label = f"features of {run['method']} on {asked.name}"
             features.extract(
                 backbone, len(judged), judged.batch_of, folder, self.device, label, view.pooling
@@ -654,32 +812,51 @@ class Runs:
         return self.store.path("checkpoints", f"{run_id}-{fold}")
 
     def recorded(
-        self, experiment: str, method: str, settings: dict, data: list[dict], seed: int,
-        compute: Callable[[str], dict], work: Work, checkpoint_sha256: str | None = None,
-    ) -> dict:  # fmt: skip
+        self,
+        experiment: str,
+        method: str,
+        settings: dict,
+        data: list[dict],
+        seed: int,
+        compute: Callable[[str], dict],
+        work: Work,
+        checkpoint_sha256: str | None = None,
+    ) -> dict:
         """A record: looked up, or computed and written; in a plan, only noted."""
         run_id = records.run_id(experiment, self.scale, settings, [d["sha256"] for d in data])
         if self.plan is not None:
             done = self.store.path("records", f"{run_id}.json").exists()
             self.plan.setdefault(run_id, Job(experiment, method, work, done))
             return {
-                "run_id": run_id, "experiment": experiment, "method": method, "seed": seed,
-                "config": settings, "data": data, "checkpoint_sha256": "", "metrics": [],
-            }  # fmt: skip
+                "run_id": run_id,
+                "experiment": experiment,
+                "method": method,
+                "seed": seed,
+                "config": settings,
+                "data": data,
+                "checkpoint_sha256": "",
+                "metrics": [],
+            }
         found = self.store.find(run_id)
         if found:
             return found
         started = time.perf_counter()
         result = compute(run_id)
         record = {
-            "run_id": run_id, "experiment": experiment, "method": method, "scale": self.scale,
-            "seed": seed, "config": settings, "data": data,
+            "run_id": run_id,
+            "experiment": experiment,
+            "method": method,
+            "scale": self.scale,
+            "seed": seed,
+            "config": settings,
+            "data": data,
             "environment": records.environment(self.device, result.get("precision", "fp32")),
             "minutes": result.get("minutes", (time.perf_counter() - started) / 60),
             "checkpoint_sha256": result.get("checkpoint_sha256", checkpoint_sha256),
-            "metrics": result["metrics"], "history": result.get("history", []),
+            "metrics": result["metrics"],
+            "history": result.get("history", []),
             "tables": result.get("tables", {}),
-        }  # fmt: skip
+        }
         self.store.write(record)
         if "checkpoints" in result:
             adaptation.forget(result["checkpoints"])
@@ -713,9 +890,16 @@ def _by_fraction(curve: list[dict], dataset: str, layer: str) -> list[dict]:
     for fraction in sorted({row["fraction"] for row in curve}):
         same = [row for row in curve if row["fraction"] == fraction]
         values = [row["accuracy"] for row in same]
-        rows.append({
-            "dataset": dataset, "layer": layer, "metric": "accuracy", "level": fraction,
-            "value": float(np.mean(values)), "low": min(values), "high": max(values),
-            "n": same[0]["n"],
-        })  # fmt: skip
+        rows.append(
+            {
+                "dataset": dataset,
+                "layer": layer,
+                "metric": "accuracy",
+                "level": fraction,
+                "value": float(np.mean(values)),
+                "low": min(values),
+                "high": max(values),
+                "n": same[0]["n"],
+            }
+        )
     return rows

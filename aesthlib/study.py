@@ -46,15 +46,21 @@ class Method:
 
 METHODS = {
     "labels": Method(
-        "labels", "ImageNet labels", "ImageNet label",
+        "labels",
+        "ImageNet labels",
+        "ImageNet label",
         "aesthlib pretrain FOLDER --method labels --classes 1000, FOLDER with one folder a class",
     ),
     "places": Method(
-        "labels", "Places labels", "Places label",
+        "labels",
+        "Places labels",
+        "Places label",
         "aesthlib pretrain FOLDER --method labels --classes 365, FOLDER with one folder a class",
     ),
     "published": Method(
-        "published", "Published ImageNet weights", "",
+        "published",
+        "Published ImageNet weights",
+        "",
         "aesthlib pretrain FOLDER --method published --backbone resnet18, and a network",
     ),
     "random": Method("random", "Without pretext", "Without pretext"),
@@ -65,7 +71,7 @@ METHODS = {
     "counting": Method("counting", "Counting", "Counting"),
     "rotation": Method("rotation", "Rotation", "RotNet"),
     "degradation": Method("degradation", "Degradation (ours)", "Ours"),
-}  # fmt: skip
+}
 OURS = "degradation"
 MOMENTS = features.View("moments")
 
@@ -83,7 +89,9 @@ ABLATIONS = {
         "identification alone": {"lambda_triplet": 0.0},
         # alone, its factor only scales the gradient, and there is no prediction to weigh by
         "triplet alone": {
-            "use_degradation": False, "triplet_from_epoch": 0, "lambda_triplet": 1.0,
+            "use_degradation": False,
+            "triplet_from_epoch": 0,
+            "lambda_triplet": 1.0,
             "entropy_alpha": 0.0,
         },
     },
@@ -111,7 +119,7 @@ ABLATIONS = {
     "operations a patch": {
         f"{count} operations": {"operations_per_patch": count} for count in (1, 2, 5)
     },
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -209,13 +217,25 @@ PAGES = {
     "15_cost": "cost",
     "16_your_photographs": "your_photographs",
 }
-SELF_SUPERVISED = ("random", "context", "jigsaw", "colorization", "split_brain", "counting",
-                   "rotation", "degradation")  # fmt: skip
+SELF_SUPERVISED = (
+    "random",
+    "context",
+    "jigsaw",
+    "colorization",
+    "split_brain",
+    "counting",
+    "rotation",
+    "degradation",
+)
 
 _SMOKE = PretrainConfig(
-    size_px=80, shorter_edge_px=128, epochs=6, drop_every_epochs=3, crops_per_photograph=12,
+    size_px=80,
+    shorter_edge_px=128,
+    epochs=6,
+    drop_every_epochs=3,
+    crops_per_photograph=12,
     batch_size=16,
-)  # fmt: skip
+)
 _SMALLEST = replace(_SMOKE, size_px=67, epochs=3, drop_every_epochs=2, crops_per_photograph=2)
 # Small steps, since so few epochs leave few of them: with 64 patches a step the task learns less.
 _STUDY = PretrainConfig(
@@ -225,49 +245,75 @@ _PAPER = PretrainConfig()
 
 SCALES = {
     "smoke": Scale(
-        photographs="embedded", held_out="embedded", methods=("labels", *SELF_SUPERVISED),
-        benchmarks=("unseen",), pretrain=_SMOKE,
+        photographs="embedded",
+        held_out="embedded",
+        methods=("labels", *SELF_SUPERVISED),
+        benchmarks=("unseen",),
+        pretrain=_SMOKE,
         options={
             "degradation": {"triplet_from_epoch": 3, "entropy_from_epoch": 5},
-            "labels": {"classes": 3}, "jigsaw": {"permutations": 4, "puzzles_per_patch": 4},
+            "labels": {"classes": 3},
+            "jigsaw": {"permutations": 4, "puzzles_per_patch": 4},
         },
         labelled={"labels": "embedded"},
         probe=ProbeConfig(repeats=1, folds=3, inner_folds=2, penalties=(1e-3, 1e-2, 0.1, 1.0)),
-        fractions=(0.1, 0.5), subsets=2, scratch=("unseen",),
+        fractions=(0.1, 0.5),
+        subsets=2,
+        scratch=("unseen",),
         unseen_pairs=10,
         adapt=labels_config(_SMALLEST, learning_rate=0.01, epochs=2, crops_per_photograph=1),
         adapt_starts=tuple(
             (backbone, start)
-            for backbone in ("alexnet", "resnet18") for start in ("scratch", "degradation")
+            for backbone in ("alexnet", "resnet18")
+            for start in ("scratch", "degradation")
         ),
-        ablation=_SMALLEST, ablations=tuple(ABLATIONS), operation_photographs=6,
+        ablation=_SMALLEST,
+        ablations=tuple(ABLATIONS),
+        operation_photographs=6,
         pages=tuple(PAGES)[:10],  # the others say nothing here, but run when asked by name
     ),
     # The triplet enters at half of the epochs, as in the paper. The entropy weight's warm-up lasts
     # to the end: so early it would take most of the loss away, and an ablation switches it on.
     "study": Scale(
-        photographs="photos", held_out="oasis",
+        photographs="photos",
+        held_out="oasis",
         methods=tuple(name for name in SELF_SUPERVISED if name != "jigsaw"),  # not in Table 2
-        benchmarks=("oasis", "vessel", "unseen"), pretrain=_STUDY,
+        benchmarks=("oasis", "vessel", "unseen"),
+        pretrain=_STUDY,
         options={"degradation": {"triplet_from_epoch": 2, "entropy_from_epoch": 4}},
         seeds={"random": 3, "degradation": 3},
-        unseen_photographs=60, unseen_pairs=10,
+        unseen_photographs=60,
+        unseen_pairs=10,
         probe=ProbeConfig(repeats=2, penalties=(1e-3, 1e-2, 0.1, 1.0, 10.0)),
         ablation=replace(_STUDY, size_px=80, shorter_edge_px=96, epochs=2, drop_every_epochs=1),
-        ablations=("reference", "losses", "entropy weight on", "attribute left out", "levels",
-                   "shortcuts"),
-        ablation_every=2, budgets=(4, 8, 16), few=4, smaller=True, longer_epochs=12,
+        ablations=(
+            "reference",
+            "losses",
+            "entropy weight on",
+            "attribute left out",
+            "levels",
+            "shortcuts",
+        ),
+        ablation_every=2,
+        budgets=(4, 8, 16),
+        few=4,
+        smaller=True,
+        longer_epochs=12,
         longer_methods=("colorization", "split_brain", "counting", OURS),
-        operation_photographs=200, release="oasis",
+        operation_photographs=200,
+        release="oasis",
         pages=tuple(page for page in PAGES if page not in ("05_adaptation", "07_confidence")),
     ),
     "paper": Scale(
-        photographs="imagenet", held_out="oasis",
+        photographs="imagenet",
+        held_out="oasis",
         methods=("labels", "places", *SELF_SUPERVISED),
-        benchmarks=("ava", "aadb", "cuhk_pq", "oasis", "vessel", "unseen"), pretrain=_PAPER,
+        benchmarks=("ava", "aadb", "cuhk_pq", "oasis", "vessel", "unseen"),
+        pretrain=_PAPER,
         options={"labels": {"classes": 1000}},
         labelled={"labels": "imagenet", "places": "places"},
-        unseen_photographs=600, unseen_pairs=10,
+        unseen_photographs=600,
+        unseen_pairs=10,
         scratch=("aadb", "cuhk_pq"),
         adapt=labels_config(_PAPER, epochs=30, learning_rate=0.01),
         adapt_starts=tuple(
@@ -275,10 +321,12 @@ SCALES = {
             for backbone in ("alexnet", "resnet18")
             for start in ("scratch", "labels", "degradation")
         ),
-        ablation=_PAPER, ablations=tuple(ABLATIONS), operation_photographs=300,
+        ablation=_PAPER,
+        ablations=tuple(ABLATIONS),
+        operation_photographs=300,
         pages=tuple(page for page in PAGES if page != "16_your_photographs"),
     ),
-}  # fmt: skip
+}
 
 
 class Study:
@@ -297,9 +345,14 @@ class Study:
     """
 
     def __init__(
-        self, scale: str = "smoke", store: str | Path = "runs", data_root: str | Path = "",
-        load_only: bool = False, device: str = "auto", seed: int = -1,
-    ):  # fmt: skip
+        self,
+        scale: str = "smoke",
+        store: str | Path = "runs",
+        data_root: str | Path = "",
+        load_only: bool = False,
+        device: str = "auto",
+        seed: int = -1,
+    ):
         if scale not in SCALES:
             raise ValueError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
         self.name, self.scale, self.seed = scale, SCALES[scale], seed
@@ -342,9 +395,10 @@ class Study:
             for (method, seed), theirs in judged.items():
                 several = len([name for name, _ in judged if name == method]) > 1
                 found += [
-                    self.runs.compare(ours, theirs) for (name, own), ours in judged.items()
+                    self.runs.compare(ours, theirs)
+                    for (name, own), ours in judged.items()
                     if name == OURS != method and (own == seed or not several)
-                ]  # fmt: skip
+                ]
         return _once(found)
 
     def low_data(self) -> list[dict]:
@@ -356,13 +410,17 @@ class Study:
                 if method not in ("labels", "places", "random", OURS):
                     continue
                 run = self.pretrained(method)[0]
-                found.append(self.runs.low_data(
-                    run, asked, LOW_DATA_LAYER, scale.fractions, scale.subsets, scale.probe
-                ))  # fmt: skip
+                found.append(
+                    self.runs.low_data(
+                        run, asked, LOW_DATA_LAYER, scale.fractions, scale.subsets, scale.probe
+                    )
+                )
             if benchmark in scale.scratch:
-                found.append(self.runs.low_data_from_scratch(
-                    scale.adapt, asked, scale.fractions, scale.subsets, scale.probe
-                ))  # fmt: skip
+                found.append(
+                    self.runs.low_data_from_scratch(
+                        scale.adapt, asked, scale.fractions, scale.subsets, scale.probe
+                    )
+                )
         return found
 
     def adaptation(self) -> list[dict]:
@@ -475,8 +533,9 @@ class Study:
         runs = {method: self.pretrained(method)[0] for method in self.scale.methods}
         one = [
             inquiries.Candidate(METHODS[method].title, (run,), layer)
-            for method, run in runs.items() for layer in MOMENTS.layers
-        ]  # fmt: skip
+            for method, run in runs.items()
+            for layer in MOMENTS.layers
+        ]
         variants = {f"{OURS}, {name}": run for name, run in self.budgeted().items()}
         variants |= {f"{OURS}, {name}": run for (_, name), run in self.ablated().items()}
         variants = {run["run_id"]: (title, run) for title, run in variants.items()}
@@ -486,16 +545,20 @@ class Study:
         ]
         two = [
             inquiries.Candidate(
-                " and ".join(METHODS[m].title for m in pair), tuple(runs[m] for m in pair),
+                " and ".join(METHODS[m].title for m in pair),
+                tuple(runs[m] for m in pair),
                 features.ALL,
             )
             for pair in itertools.combinations(runs, 2)
-        ]  # fmt: skip
+        ]
         together = [inquiries.Candidate("all side by side", tuple(runs.values()), features.ALL)]
         choices = {
             "untrained network": [item for item in one if item.runs[0]["method"] == "random"],
-            "one task": one, "our variants": ours, "two tasks": two, "all tasks": together,
-        }  # fmt: skip
+            "one task": one,
+            "our variants": ours,
+            "two tasks": two,
+            "all tasks": together,
+        }
         found = [*runs.values(), *(run for _, run in variants.values())]
         for benchmark in self.scale.benchmarks:
             asked = self._asked(benchmark)
@@ -523,8 +586,9 @@ class Study:
             found += [self.runs.held_out(run, of), self.runs.held_out(short[method], of)]
         one = [
             inquiries.Candidate(METHODS[run["method"]].title, (run,), layer)
-            for run in every for layer in MOMENTS.layers
-        ]  # fmt: skip
+            for run in every
+            for layer in MOMENTS.layers
+        ]
         together = inquiries.Candidate("all side by side", every, features.ALL)
         choices = {"one task, longer": one, "all tasks, longer": [together]}
         for benchmark in scale.benchmarks:
@@ -551,9 +615,10 @@ class Study:
         ]
         ours = next(record for record in single if record["method"] == OURS)
         found += single + [
-            inquiries.compare(self.runs, ours, record, asked) for record in single
+            inquiries.compare(self.runs, ours, record, asked)
+            for record in single
             if record is not ours
-        ]  # fmt: skip
+        ]
         return _once(found)
 
     def cost(self) -> list[dict]:
@@ -576,9 +641,12 @@ class Study:
             candidates.append(self.trained_longer(OURS))
         own = [self.runs.held_out(run, of) for run in candidates]
         told = [
-            max((m["value"] for m in record["metrics"] if m["metric"] == "held_out_accuracy"),
-                default=0.0) for record in own
-        ]  # fmt: skip
+            max(
+                (m["value"] for m in record["metrics"] if m["metric"] == "held_out_accuracy"),
+                default=0.0,
+            )
+            for record in own
+        ]
         best = told.index(max(told))
         asked = self._asked(self.scale.release)
         released = pretrained.release(self.runs, candidates[best], asked, self.scale.probe)
@@ -750,8 +818,9 @@ class Study:
         name = self.scale.labelled.get(method, self.scale.photographs)
         if name == "embedded":
             return None
-        rated_ones = [self._photographs(other) for other in self.scale.benchmarks
-                      if other != "unseen"]  # fmt: skip
+        rated_ones = [
+            self._photographs(other) for other in self.scale.benchmarks if other != "unseen"
+        ]
         return inquiries.near_duplicates(
             self.runs, self._pretrained_on(method), rated_ones, self.scale.pretrain.shorter_edge_px
         )

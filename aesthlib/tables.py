@@ -26,13 +26,33 @@ def differences(found: list[dict], metric: str = "accuracy") -> pd.DataFrame:
             row for row in record["metrics"] if (row["metric"], row["layer"]) == (metric, "average")
         )
         value, low, high = (unit * mean[key] for key in ("value", "low", "high"))
-        rows.append({
-            "ours": ours["config"]["pretrain"], "theirs": theirs["config"]["pretrain"],
-            "method": record["method"], "seed": theirs["seed"], "dataset": mean["dataset"],
-            "n": mean["n"], "value": value, "low": low, "high": high, "p": mean["p"],
-            "entry": f"{value:+.{digits}f} [{low:+.{digits}f},\u00a0{high:+.{digits}f}], "
-                     f"p\u00a0=\u00a0{mean['p']:.4f}",
-        })  # fmt: skip
-    columns = ("ours", "theirs", "method", "seed", "dataset", "n", "value", "low", "high", "p",
-               "entry")  # fmt: skip
+        rows.append(
+            {
+                "ours": ours["config"]["pretrain"],
+                "theirs": theirs["config"]["pretrain"],
+                "method": record["method"],
+                "seed": theirs["seed"],
+                "dataset": mean["dataset"],
+                "n": mean["n"],
+                "value": value,
+                "low": low,
+                "high": high,
+                "p": mean["p"],
+                "entry": f"{value:+.{digits}f} [{low:+.{digits}f},\u00a0{high:+.{digits}f}], "
+                f"p\u00a0=\u00a0{mean['p']:.4f}",
+            }
+        )
+    columns = (
+        "ours",
+        "theirs",
+        "method",
+        "seed",
+        "dataset",
+        "n",
+        "value",
+        "low",
+        "high",
+        "p",
+        "entry",
+    )
     return pd.DataFrame(rows, columns=columns)

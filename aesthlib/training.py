@@ -72,10 +72,18 @@ class PretrainConfig:
                 f"size_px must lie in [{smallest}, shorter_edge_px{less} = {largest}] for "
                 f"{self.backbone}, got {self.size_px}"
             )
-        settings.hold(self, {
-            "epochs": 1, "crops_per_photograph": 1, "drop_every_epochs": 1, "batch_size": 2,
-            "learning_rate_drop": 0, "momentum": 0, "weight_decay": 0,
-        })  # fmt: skip
+        settings.hold(
+            self,
+            {
+                "epochs": 1,
+                "crops_per_photograph": 1,
+                "drop_every_epochs": 1,
+                "batch_size": 2,
+                "learning_rate_drop": 0,
+                "momentum": 0,
+                "weight_decay": 0,
+            },
+        )
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
         if self.precision not in ("auto", "bf16", "fp32"):
@@ -188,9 +196,11 @@ def pretrain(
     precision = choose_precision(config.precision, device)
     epochs = config.epochs if task.trains else 1
     identity = {
-        "config": records.resolved(config), "data": photographs.sha256, "precision": precision,
+        "config": records.resolved(config),
+        "data": photographs.sha256,
+        "precision": precision,
         "initial": initial_sha256,
-    }  # fmt: skip
+    }
     classes = _classes(photographs, config) if task.supervised else None
     history, sha256, settled = _resume(folder, identity, model, optimizer)
 
@@ -203,9 +213,11 @@ def pretrain(
     batch = min(config.batch_size, count)
     steps = count // batch
     line = progress.bar(
-        total=epochs * steps * batch, initial=len(history) * steps * batch, unit="patch",
+        total=epochs * steps * batch,
+        initial=len(history) * steps * batch,
+        unit="patch",
         label=f"{config.method} seed {config.seed}",
-    )  # fmt: skip
+    )
     for epoch in range(len(history), epochs):
         started = reported = time.perf_counter()
         reading, joules = energy.joules(device), 0.0
@@ -303,9 +315,14 @@ def settle_statistics(model: nn.Module, see: Callable[[], None], batches: int) -
 
 
 def evaluate(
-    model: nn.ModuleDict, photographs: Pack, size_px: int, device: str, crops: int = 8,
-    batch_size: int = 64, seed: int = 0,
-) -> dict[str, float]:  # fmt: skip
+    model: nn.ModuleDict,
+    photographs: Pack,
+    size_px: int,
+    device: str,
+    crops: int = 8,
+    batch_size: int = 64,
+    seed: int = 0,
+) -> dict[str, float]:
     """A task's measures on photographs that it may not have seen, nothing being learned.
 
     Args:

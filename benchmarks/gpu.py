@@ -91,10 +91,14 @@ def main() -> None:
         def there_and_back(quality=quality):
             return ops.jpeg(images.cpu(), quality).to(device)
 
-        measure(f"jpeg quality {quality}", {
-            "aesthlib": lambda q=quality: libjpeg.simulate(images, q),
-            "torchvision's encoder": nvjpeg, "libjpeg on the CPU": there_and_back,
-        })  # fmt: skip
+        measure(
+            f"jpeg quality {quality}",
+            {
+                "aesthlib": lambda q=quality: libjpeg.simulate(images, q),
+                "torchvision's encoder": nvjpeg,
+                "libjpeg on the CPU": there_and_back,
+            },
+        )
 
     peak = product(device, torch.bfloat16)
     parts, waiting = {}, {}
@@ -110,10 +114,19 @@ def main() -> None:
                 compiled = torch.compile(step)
                 measure(f"step, {backbone}", {"step, compiled": compiled}, versions)
     timing.report(
-        "gpu", table, given, device=device, size_px=given.size, copy_gb_s=bandwidth / 1e9,
-        product_gflops=peak / 1e9, times_the_bandwidth=shares, shares=parts,
-        waits_in_a_step=waiting, not_reached=skipped, minutes=(time.perf_counter() - started) / 60,
-    )  # fmt: skip
+        "gpu",
+        table,
+        given,
+        device=device,
+        size_px=given.size,
+        copy_gb_s=bandwidth / 1e9,
+        product_gflops=peak / 1e9,
+        times_the_bandwidth=shares,
+        shares=parts,
+        waits_in_a_step=waiting,
+        not_reached=skipped,
+        minutes=(time.perf_counter() - started) / 60,
+    )
 
 
 if __name__ == "__main__":

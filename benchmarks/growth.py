@@ -138,13 +138,14 @@ def main() -> None:
     patches = IMAGENET * VERSIONS
     estimate = {
         "packed photographs, GB": IMAGENET * PACKED_BYTES / 1e9,
-        f"packing at {EDGE_PX} px and one epoch of crops, hours":
-            IMAGENET / packed["per_second"] / 3600,
+        f"packing at {EDGE_PX} px and one epoch of crops, hours": IMAGENET
+        / packed["per_second"]
+        / 3600,
         "forward pass of seven versions at 96 px, hours": patches / last["per_second"] / 3600,
         "patches in all epochs": patches * EPOCHS,
         "features of five layers in float16, GB": IMAGENET * 5 * 9600 * 2 / 1e9,
         "layers in memory at once": 1,
-    }  # fmt: skip
+    }
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     timing.report("growth", table, given, imagenet=estimate, peak_memory_gb=peak)
 

@@ -74,8 +74,11 @@ def kornia_peers(images, kornia):
         return kornia.filters.gaussian_blur2d(x, (side, side), (v, v), "replicate")
 
     return {
-        "jpeg": floats(lambda x, v: kornia.enhance.jpeg_codec_differentiable(
-            x, torch.full((len(x),), float(v)))),
+        "jpeg": floats(
+            lambda x, v: kornia.enhance.jpeg_codec_differentiable(
+                x, torch.full((len(x),), float(v))
+            )
+        ),
         "gaussian_noise": floats(lambda x, v: x + v**0.5 * 0.226 * torch.randn_like(x)),
         "rotation": floats(lambda x, v: kornia.geometry.rotate(x, torch.full((len(x),), float(v)))),
         "downsampling": floats(lambda x, v: kornia.geometry.resize(small(x, v), size)),
@@ -83,7 +86,7 @@ def kornia_peers(images, kornia):
         "exposure": floats(lambda x, v: kornia.enhance.adjust_brightness_accumulative(x, v)),
         "gaussian_blur": floats(blur),
         "mixup": floats(lambda x, v: (1 - v) * x + v * x.flip(0)),
-    }  # fmt: skip
+    }
 
 
 def opencv_peers(arrays, cv2):
@@ -124,11 +127,13 @@ def opencv_peers(arrays, cv2):
         "rotation": lambda v: each(lambda a: cv2.rotate(a, turn[v]), arrays),
         "downsampling": lambda v: each(lambda a: block(a, v, cv2.INTER_LINEAR), arrays),
         "pixelation": lambda v: each(lambda a: block(a, v, cv2.INTER_NEAREST), arrays),
-        **{name: lambda v, of=of: each(lambda a: cv2.LUT(a, of(v)), arrays)
-           for name, of in table.items()},
+        **{
+            name: lambda v, of=of: each(lambda a: cv2.LUT(a, of(v)), arrays)
+            for name, of in table.items()
+        },
         "gaussian_blur": lambda v: each(lambda a: blur(a, v), arrays),
         "mixup": lambda v: each(lambda p: cv2.addWeighted(p[0], 1 - v, p[1], v, 0), pairs),
-    }  # fmt: skip
+    }
 
 
 def pillow_peers(arrays):
@@ -147,20 +152,23 @@ def pillow_peers(arrays):
         return [min(255, round(value)) for value in values] * 3
 
     exposed = {v: table(x * v for x in range(256)) for v in (0.5, 3.0)}
-    levelled = {v: table(int(x * (v - 1) / 255 + 0.5) * 255 / (v - 1) for x in range(256))
-                for v in (64, 8)}  # fmt: skip
+    levelled = {
+        v: table(int(x * (v - 1) / 255 + 0.5) * 255 / (v - 1) for x in range(256)) for v in (64, 8)
+    }
     pairs = list(zip(pictures, pictures[::-1], strict=True))
     return {
         "jpeg": lambda v: each(lambda p: code(p, v), pictures),
         "rotation": lambda v: each(lambda p: turned(p, v), pictures),
         "downsampling": lambda v: each(
-            lambda p: p.reduce(v).resize(size, Image.Resampling.BILINEAR), pictures),
+            lambda p: p.reduce(v).resize(size, Image.Resampling.BILINEAR), pictures
+        ),
         "pixelation": lambda v: each(
-            lambda p: p.reduce(v).resize(size, Image.Resampling.NEAREST), pictures),
+            lambda p: p.reduce(v).resize(size, Image.Resampling.NEAREST), pictures
+        ),
         "quantization": lambda v: each(lambda p: p.point(levelled[v]), pictures),
         "exposure": lambda v: each(lambda p: p.point(exposed[v]), pictures),
         "mixup": lambda v: each(lambda p: Image.blend(p[0], p[1], v), pairs),
-    }  # fmt: skip
+    }
 
 
 def albumentations_peers(arrays, A):
@@ -170,11 +178,11 @@ def albumentations_peers(arrays, A):
     return {
         "jpeg": lambda v: all_with(A.ImageCompression(quality_range=(v, v), p=1)),
         "quantization": lambda v: all_with(A.Posterize(num_bits=v.bit_length() - 1, p=1)),
-        "gaussian_blur": lambda v: all_with(
-            A.GaussianBlur(blur_limit=0, sigma_limit=(v, v), p=1)),
+        "gaussian_blur": lambda v: all_with(A.GaussianBlur(blur_limit=0, sigma_limit=(v, v), p=1)),
         "gaussian_noise": lambda v: all_with(
-            A.GaussNoise(std_range=(v**0.5 * 0.226,) * 2, per_channel=True, p=1)),
-    }  # fmt: skip
+            A.GaussNoise(std_range=(v**0.5 * 0.226,) * 2, per_channel=True, p=1)
+        ),
+    }
 
 
 def imagecorruptions_peers(arrays, package):
@@ -224,10 +232,11 @@ def main() -> None:
     )
     peers = {"torchvision": torchvision_peers(first), "Pillow": pillow_peers(arrays)}
     for name, module, build, source in (
-        ("kornia", "kornia", kornia_peers, first), ("OpenCV", "cv2", opencv_peers, arrays),
+        ("kornia", "kornia", kornia_peers, first),
+        ("OpenCV", "cv2", opencv_peers, arrays),
         ("albumentations", "albumentations", albumentations_peers, arrays),
         ("imagecorruptions", "imagecorruptions", imagecorruptions_peers, arrays),
-    ):  # fmt: skip
+    ):
         found = timing.peer(module)
         if found is not None:
             if name == "OpenCV":
@@ -265,9 +274,13 @@ def main() -> None:
                 slower.append(item.name)
     mean = float(np.exp(np.mean(np.log(list(verdicts.values())))))
     timing.report(
-        "operations", table, given, times_as_fast_as_the_fastest_that_computes_the_same=verdicts,
-        geometric_mean=mean, slower_beyond_the_spread=slower,
-    )  # fmt: skip
+        "operations",
+        table,
+        given,
+        times_as_fast_as_the_fastest_that_computes_the_same=verdicts,
+        geometric_mean=mean,
+        slower_beyond_the_spread=slower,
+    )
 
 
 if __name__ == "__main__":

@@ -15,10 +15,15 @@ RESULTS = ROOT / "book" / "results" / "bench"
 LONG = 40  # rows of a table that is folded away
 PAGE = ROOT / "book" / "speed.md"
 PROGRAMS = {
-    "operations": "Operations", "step": "The degrade step and the training step",
-    "decode": "Decode and pack", "probes": "Probes", "growth": "Growth", "start": "Start",
-    "explorer": "The explorer", "gpu": "CUDA",
-}  # fmt: skip
+    "operations": "Operations",
+    "step": "The degrade step and the training step",
+    "decode": "Decode and pack",
+    "probes": "Probes",
+    "growth": "Growth",
+    "start": "Start",
+    "explorer": "The explorer",
+    "gpu": "CUDA",
+}
 HEAD = """# Speed
 
 How fast is this beside what others use, measured in the same process, in turns? `make bench`
@@ -54,36 +59,93 @@ def seconds(record: dict, name: str) -> float:
 
 # Program, what is asked of it, the measured number, and whether it is reached.
 GOALS: tuple[tuple[str, str, Callable[[dict], float], Callable[[float], bool]], ...] = (
-    ("operations", "operations slower beyond the spread, ours in its faster layout, than the "
-     "fastest of torchvision, kornia and imagecorruptions that computes the same: none",
-     lambda r: float(len(r["slower_beyond_the_spread"])), lambda v: v == 0),
-    ("operations", "on average (geometric mean) at least 2 × as fast as that",
-     lambda r: r["geometric_mean"], lambda v: v >= 2),
-    ("operations", "the same without gaussian_blur/1, which leaves 8-bit photographs as they are, "
-     "so that ours returns them", lambda r: mean_without(r, "gaussian_blur/1"), lambda v: v >= 2),
-    ("step", "the degrade step takes at most 0.10 of a training step of AlexNet",
-     lambda r: r["shares"]["degrade: of alexnet's step"], lambda v: v <= 0.10),
-    ("step", "and is at least 10 × as fast as a DataLoader of samples",
-     lambda r: times(r, "degrade", "DataLoader, a sample"), lambda v: v >= 10),
-    ("step", "a training step of AlexNet reaches 0.9 of the rate of its bare backbone",
-     lambda r: r["shares"]["alexnet: of the bare backbone"], lambda v: v >= 0.9),
-    ("step", "one of ResNet-18 too",
-     lambda r: r["shares"]["resnet18: of the bare backbone"], lambda v: v >= 0.9),
-    ("probes", "a probe of five layers: at least 15 × as fast as through the frozen network",
-     lambda r: times(r, "five layers", "through the frozen network"), lambda v: v >= 15),
-    ("probes", "the low-data experiment: at least 100 ×",
-     lambda r: times(r, "low data", "through the frozen network"), lambda v: v >= 100),
-    ("probes", "and at least 5 × as fast as scikit-learn",
-     lambda r: times(r, "low data", "scikit-learn, at its fits' pace"), lambda v: v >= 5),
-    ("start", "`import aesthlib` in under 2.5 s",
-     lambda r: seconds(r, "import aesthlib"), lambda v: v < 2.5),
-    ("start", "`aesthlib --help` in under 0.5 s",
-     lambda r: seconds(r, "aesthlib --help"), lambda v: v < 0.5),
-    ("start", "`make book` from nothing in under 30 s",
-     lambda r: seconds(r, "make book"), lambda v: v < 30),
-    ("explorer", "the slowest change of a slider in under 50 ms",
-     lambda r: max(r["slowest_change_ms"].values()), lambda v: v < 50),
-)  # fmt: skip
+    (
+        "operations",
+        "operations slower beyond the spread, ours in its faster layout, than the "
+        "fastest of torchvision, kornia and imagecorruptions that computes the same: none",
+        lambda r: float(len(r["slower_beyond_the_spread"])),
+        lambda v: v == 0,
+    ),
+    (
+        "operations",
+        "on average (geometric mean) at least 2 × as fast as that",
+        lambda r: r["geometric_mean"],
+        lambda v: v >= 2,
+    ),
+    (
+        "operations",
+        "the same without gaussian_blur/1, which leaves 8-bit photographs as they are, "
+        "so that ours returns them",
+        lambda r: mean_without(r, "gaussian_blur/1"),
+        lambda v: v >= 2,
+    ),
+    (
+        "step",
+        "the degrade step takes at most 0.10 of a training step of AlexNet",
+        lambda r: r["shares"]["degrade: of alexnet's step"],
+        lambda v: v <= 0.10,
+    ),
+    (
+        "step",
+        "and is at least 10 × as fast as a DataLoader of samples",
+        lambda r: times(r, "degrade", "DataLoader, a sample"),
+        lambda v: v >= 10,
+    ),
+    (
+        "step",
+        "a training step of AlexNet reaches 0.9 of the rate of its bare backbone",
+        lambda r: r["shares"]["alexnet: of the bare backbone"],
+        lambda v: v >= 0.9,
+    ),
+    (
+        "step",
+        "one of ResNet-18 too",
+        lambda r: r["shares"]["resnet18: of the bare backbone"],
+        lambda v: v >= 0.9,
+    ),
+    (
+        "probes",
+        "a probe of five layers: at least 15 × as fast as through the frozen network",
+        lambda r: times(r, "five layers", "through the frozen network"),
+        lambda v: v >= 15,
+    ),
+    (
+        "probes",
+        "the low-data experiment: at least 100 ×",
+        lambda r: times(r, "low data", "through the frozen network"),
+        lambda v: v >= 100,
+    ),
+    (
+        "probes",
+        "and at least 5 × as fast as scikit-learn",
+        lambda r: times(r, "low data", "scikit-learn, at its fits' pace"),
+        lambda v: v >= 5,
+    ),
+    (
+        "start",
+        "`import aesthlib` in under 2.5 s",
+        lambda r: seconds(r, "import aesthlib"),
+        lambda v: v < 2.5,
+    ),
+    (
+        "start",
+        "`aesthlib --help` in under 0.5 s",
+        lambda r: seconds(r, "aesthlib --help"),
+        lambda v: v < 0.5,
+    ),
+    (
+        "start",
+        "`make book` from nothing in under 30 s",
+        lambda r: seconds(r, "make book"),
+        lambda v: v < 30,
+    ),
+    (
+        "explorer",
+        "the slowest change of a slider in under 50 ms",
+        lambda r: max(r["slowest_change_ms"].values()),
+        lambda v: v < 50,
+    ),
+)
 
 
 def goals(folder: Path) -> str:
@@ -124,8 +186,10 @@ def text(value) -> str:
         return "; ".join(f"{key} {text(item)}" for key, item in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(map(text, value)) or "none"
-    return f"{value:,.3g}" if isinstance(value, float) and abs(value) < 1000 else (
-        f"{value:,.0f}" if isinstance(value, float) else str(value)
+    return (
+        f"{value:,.3g}"
+        if isinstance(value, float) and abs(value) < 1000
+        else (f"{value:,.0f}" if isinstance(value, float) else str(value))
     )
 
 
@@ -170,15 +234,22 @@ def section(name: str, title: str, folder: Path) -> str:
         f"{machine['processor']}, {threads}, {gpu}{rounds}, {machine['day']}.\n",
     ]
     known = ("name", "machine", "rounds", "rows")
-    lines += [f"- {key.replace('_', ' ')}: {text(value)}"
-              for key, value in record.items() if key not in known]  # fmt: skip
+    lines += [
+        f"- {key.replace('_', ' ')}: {text(value)}"
+        for key, value in record.items()
+        if key not in known
+    ]
     fold = len(rows) > LONG
-    lines += ["", f":::{{dropdown}} All {len(rows)} rows"] * fold + [
-        "",
-        "| what | by | median | quartiles | a second | ratio | |",
-        "|---|---|---:|---:|---:|---:|---|",
-        *(cells(row, row["group"] in compared) for row in rows),
-    ] + [":::"] * fold
+    lines += (
+        ["", f":::{{dropdown}} All {len(rows)} rows"] * fold
+        + [
+            "",
+            "| what | by | median | quartiles | a second | ratio | |",
+            "|---|---|---:|---:|---:|---:|---|",
+            *(cells(row, row["group"] in compared) for row in rows),
+        ]
+        + [":::"] * fold
+    )
     return "\n".join(lines) + "\n"
 
 

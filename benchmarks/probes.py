@@ -106,8 +106,10 @@ def main() -> None:
         low, _ = timed(
             lambda: probes.low_data(third, positive, config, FRACTIONS, SUBSETS, test=test)
         )
-        print(f"low data, {len(FRACTIONS)} points of {SUBSETS} subsets: {low:.1f} s, "
-              f"{low / whole:.2f} of the five layers (goal: under 2)")  # fmt: skip
+        print(
+            f"low data, {len(FRACTIONS)} points of {SUBSETS} subsets: {low:.1f} s, "
+            f"{low / whole:.2f} of the five layers (goal: under 2)"
+        )
 
         rows = np.flatnonzero(~test)
         scaled = probes._scaled(third)
@@ -121,17 +123,21 @@ def main() -> None:
             return float(bent.mean() + penalty * square / 2)
 
         def peer(penalty, tolerance):
-            model = LogisticRegression(
-                C=1 / (penalty * len(rows)), tol=tolerance, max_iter=5000
-            )  # fmt: skip
+            model = LogisticRegression(C=1 / (penalty * len(rows)), tol=tolerance, max_iter=5000)
             return model.fit(kept.numpy(), positive[rows])
 
         fits, right = [], 0.0
         for penalty in config.penalties:
-            own, beta = timed(lambda penalty=penalty: probes.minimize(
-                kept, labels[None], torch.ones(1, len(rows), dtype=torch.float64),
-                torch.tensor([penalty], dtype=torch.float64), 1, directions,
-            ))  # fmt: skip
+            own, beta = timed(
+                lambda penalty=penalty: probes.minimize(
+                    kept,
+                    labels[None],
+                    torch.ones(1, len(rows), dtype=torch.float64),
+                    torch.tensor([penalty], dtype=torch.float64),
+                    1,
+                    directions,
+                )
+            )
             reached = loss(beta[0, :-1], beta[0, -1], penalty)
             for tolerance in TOLERANCES:
                 seconds, model = timed(lambda p=penalty, t=tolerance: peer(p, t))
@@ -142,9 +148,11 @@ def main() -> None:
             right = max(
                 right, float((model.predict(scaled[test].numpy()) == positive[test]).mean())
             )
-            print(f"one logistic fit of conv3, penalty {penalty:g}: {own:.2f} s to a loss of "
-                  f"{reached:.6f}; scikit-learn, tolerance {tolerance:g}: {seconds:.2f} s to "
-                  f"{theirs:.6f}")  # fmt: skip
+            print(
+                f"one logistic fit of conv3, penalty {penalty:g}: {own:.2f} s to a loss of "
+                f"{reached:.6f}; scikit-learn, tolerance {tolerance:g}: {seconds:.2f} s to "
+                f"{theirs:.6f}"
+            )
         # a chosen probe: every penalty without each inner fold, and the best on all
         chosen = (config.inner_folds - 1) * sum(fits) + sum(fits) / len(fits)
 
@@ -168,9 +176,10 @@ def main() -> None:
             with torch.autocast("cpu", torch.bfloat16):
                 network(images)
 
-        passing = timing.in_turns({
-            "all": lambda: forward(whole_network), "three": lambda: forward(up_to_third)
-        }, given.rounds)  # fmt: skip
+        passing = timing.in_turns(
+            {"all": lambda: forward(whole_network), "three": lambda: forward(up_to_third)},
+            given.rounds,
+        )
         descended = {
             name: config.epochs * len(rows) * timing.quartiles(values)[1] / len(images)
             for name, values in passing.items()

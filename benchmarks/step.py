@@ -118,9 +118,14 @@ def degrader(count: int, size: int, device: str):
     images = photographs(count, size + EDGE_PX).permute(0, 2, 3, 1).contiguous()
     side = torch.full((count,), size + EDGE_PX)
     pack = Pack(
-        "made", "0" * 64, images.flatten().to(device), torch.arange(count) * images[0].numel(),
-        side, side, tuple(map(str, range(count))),
-    )  # fmt: skip
+        "made",
+        "0" * 64,
+        images.flatten().to(device),
+        torch.arange(count) * images[0].numel(),
+        side,
+        side,
+        tuple(map(str, range(count))),
+    )
     generator, normalize = torch.Generator().manual_seed(0), Normalize().to(device)
 
     def degrade():
@@ -184,11 +189,13 @@ def main() -> None:
     side = given.size + EDGE_PX
     arrays = photographs(given.batch, side).permute(0, 2, 3, 1).numpy()
     loader = DataLoader(
-        Samples(arrays, given.size), max(1, given.batch // given.threads),
-        num_workers=given.threads, persistent_workers=True,
+        Samples(arrays, given.size),
+        max(1, given.batch // given.threads),
+        num_workers=given.threads,
+        persistent_workers=True,
         multiprocessing_context="forkserver",  # a fork would slow what this process writes next
         worker_init_fn=keep_memory,
-    )  # fmt: skip
+    )
 
     def pipeline():
         return [batch.to(device) for batch in loader]
@@ -213,9 +220,16 @@ def main() -> None:
     table += degraded
     more = {"waits_in_a_step": waits(profiled)} if device == "cuda" else {}
     timing.report(
-        "step", table, given, device=device, precision=precision, size_px=given.size,
-        product_gflops=peak / 1e9, shares=shares, **more,
-    )  # fmt: skip
+        "step",
+        table,
+        given,
+        device=device,
+        precision=precision,
+        size_px=given.size,
+        product_gflops=peak / 1e9,
+        shares=shares,
+        **more,
+    )
 
 
 if __name__ == "__main__":

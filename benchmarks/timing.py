@@ -14,8 +14,17 @@ from pathlib import Path
 import torch
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "results" / "bench"
-PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "kornia", "albumentations",
-            "opencv-python-headless", "imagecorruptions")  # fmt: skip
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pillow",
+    "scikit-learn",
+    "kornia",
+    "albumentations",
+    "opencv-python-headless",
+    "imagecorruptions",
+)
 ROUNDS = 7
 
 
@@ -81,11 +90,18 @@ def rows(group: str, seconds: dict[str, list[float]], items: int, **notes) -> li
     found = []
     for name, values in seconds.items():
         low, median, high = quartiles(values)
-        found.append({
-            "group": group, "name": name, "seconds": median, "low": low, "high": high,
-            "per_second": items / median, "ratio": median / first,
-            **{key: per[name] for key, per in notes.items() if name in per},
-        })  # fmt: skip
+        found.append(
+            {
+                "group": group,
+                "name": name,
+                "seconds": median,
+                "low": low,
+                "high": high,
+                "per_second": items / median,
+                "ratio": median / first,
+                **{key: per[name] for key, per in notes.items() if name in per},
+            }
+        )
     return found
 
 
@@ -110,8 +126,13 @@ def machine() -> dict:
         except PackageNotFoundError:
             versions[name] = "missing"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    return {"processor": processor, "threads": torch.get_num_threads(), "gpu": device,
-            "day": time.strftime("%Y-%m-%d"), "versions": versions}  # fmt: skip
+    return {
+        "processor": processor,
+        "threads": torch.get_num_threads(),
+        "gpu": device,
+        "day": time.strftime("%Y-%m-%d"),
+        "versions": versions,
+    }
 
 
 def report(name: str, found: list[dict], given: argparse.Namespace, **more) -> None:
@@ -121,8 +142,10 @@ def report(name: str, found: list[dict], given: argparse.Namespace, **more) -> N
     for row in found:
         spread = f"{1e3 * row['low']:.2f} … {1e3 * row['high']:.2f}"
         told = f"  {row['note']}" if row.get("note") else ""
-        print(f"{row['group']:26}{row['name']:24}{1e3 * row['seconds']:10.2f}{spread:>20}"
-              f"{row['per_second']:13,.1f}{row['ratio']:8.2f}{told}")  # fmt: skip
+        print(
+            f"{row['group']:26}{row['name']:24}{1e3 * row['seconds']:10.2f}{spread:>20}"
+            f"{row['per_second']:13,.1f}{row['ratio']:8.2f}{told}"
+        )
     for key, value in more.items():
         print(f"{key}: {value}")
     if given.small:

@@ -71,9 +71,12 @@ def network():
     backbone, generator = build("alexnet", 0), torch.Generator().manual_seed(0)
     for module in backbone.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            for values, low, high in ((module.weight, 0.5, 1.5), (module.bias, -0.2, 0.5),
-                                      (module.running_mean, -0.5, 0.5),
-                                      (module.running_var, 0.5, 2.0)):  # fmt: skip
+            for values, low, high in (
+                (module.weight, 0.5, 1.5),
+                (module.bias, -0.2, 0.5),
+                (module.running_mean, -0.5, 0.5),
+                (module.running_var, 0.5, 2.0),
+            ):
                 values.data.uniform_(low, high, generator=generator)
     task = Degradation(backbone, Degradation.Options(), 0)
     task.head.weight.data.mul_(4)  # so that classes differ
@@ -84,8 +87,16 @@ def network():
 def probe():
     """A linear probe of conv3's averaged features, with weights out of thin air."""
     weights = torch.randn(384, generator=torch.Generator().manual_seed(1)) / 384
-    return {"layer": ["conv3"], "weights": weights.tolist(), "intercept": 4.0, "rmse": 0.8,
-            "srcc": 0.4, "benchmark": "OASIS beauty", "low": 1, "high": 7}  # fmt: skip
+    return {
+        "layer": ["conv3"],
+        "weights": weights.tolist(),
+        "intercept": 4.0,
+        "rmse": 0.8,
+        "srcc": 0.4,
+        "benchmark": "OASIS beauty",
+        "low": 1,
+        "high": 7,
+    }
 
 
 @pytest.fixture(scope="session")

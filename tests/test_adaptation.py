@@ -12,9 +12,11 @@ from aesthlib.training import PretrainConfig
 
 SIZE = 67
 CONFIG = study.labels_config(
-    PretrainConfig(size_px=SIZE, shorter_edge_px=70, precision="fp32"), epochs=4, batch_size=4,
+    PretrainConfig(size_px=SIZE, shorter_edge_px=70, precision="fp32"),
+    epochs=4,
+    batch_size=4,
     learning_rate=0.02,
-)  # fmt: skip
+)
 BRIEF = study.labels_config(CONFIG, epochs=1, batch_size=8)
 TRAIN, TEST = np.arange(16), np.arange(16, 24)
 

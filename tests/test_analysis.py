@@ -67,9 +67,13 @@ def slow(photographs):
         guesses, entropies, described = [], [], []
         for item in ops.CLASSES:
             edited = ops.apply(
-                photographs, item.index, photographs.roll(1, 0),
-                torch.Generator().manual_seed(seed + item.index), options.preset, task.reading,
-            )  # fmt: skip
+                photographs,
+                item.index,
+                photographs.roll(1, 0),
+                torch.Generator().manual_seed(seed + item.index),
+                options.preset,
+                task.reading,
+            )
             for photograph in edited:
                 logits = task.logits(taps(stub, photograph))[0]
                 share = logits.softmax(0).tolist()
@@ -169,17 +173,28 @@ def test_distance_of_the_pixels_themselves_grows_with_the_level(smooth):
 
 def test_distance_the_slow_way(photographs):
     stub = model(8, preset="calibrated")
-    rows = [row for row in analysis.distances(stub, photographs, "cpu", seed=4)
-            if row["operation"] == "gaussian_blur"]  # fmt: skip
+    rows = [
+        row
+        for row in analysis.distances(stub, photographs, "cpu", seed=4)
+        if row["operation"] == "gaussian_blur"
+    ]
     assert [row["value"] for row in rows if row["trained"]] == [1.0, 2.5]
     far = []
     for row in rows:
         edited = ops.gaussian_blur(photographs, row["value"])
-        far.append([
-            float((stub["task"].embedding(taps(stub, one))
-                   - stub["task"].embedding(taps(stub, two))).square().sum())
-            for one, two in zip(photographs, edited, strict=True)
-        ])  # fmt: skip
+        far.append(
+            [
+                float(
+                    (
+                        stub["task"].embedding(taps(stub, one))
+                        - stub["task"].embedding(taps(stub, two))
+                    )
+                    .square()
+                    .sum()
+                )
+                for one, two in zip(photographs, edited, strict=True)
+            ]
+        )
         low, median, high = np.percentile(far[-1], [25, 50, 75])
         found = [row[key] for key in ("low", "median", "high")]
         assert found == pytest.approx([low, median, high], abs=1e-6)

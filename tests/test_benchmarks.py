@@ -35,33 +35,59 @@ def test_what_was_not_measured_is_said(page, tmp_path):
 
 
 def test_a_result_becomes_a_table_with_its_machine(page, tmp_path):
-    row = {"group": "jpeg/1", "name": "Pillow", "seconds": 0.05, "low": 0.04, "high": 0.06,
-           "per_second": 1280.0, "ratio": 2.5, "note": "same, differs by 0"}  # fmt: skip
-    machine = {"processor": "a processor", "threads": 1, "gpu": "none", "day": "2026-11-24",
-               "versions": {"torch": "2.13.0", "kornia": "missing"}}  # fmt: skip
-    record = {"name": "operations", "machine": machine, "rounds": 7, "rows": [row],
-              "never_slower": False, "against_fastest": {"jpeg/1": 2.5}}  # fmt: skip
+    row = {
+        "group": "jpeg/1",
+        "name": "Pillow",
+        "seconds": 0.05,
+        "low": 0.04,
+        "high": 0.06,
+        "per_second": 1280.0,
+        "ratio": 2.5,
+        "note": "same, differs by 0",
+    }
+    machine = {
+        "processor": "a processor",
+        "threads": 1,
+        "gpu": "none",
+        "day": "2026-11-24",
+        "versions": {"torch": "2.13.0", "kornia": "missing"},
+    }
+    record = {
+        "name": "operations",
+        "machine": machine,
+        "rounds": 7,
+        "rows": [row],
+        "never_slower": False,
+        "against_fastest": {"jpeg/1": 2.5},
+    }
     (tmp_path / "operations.json").write_text(json.dumps(record))
     text = page.section("operations", "Operations", tmp_path)
     assert "a processor, one thread, no GPU, 7 rounds, 2026-11-24." in text
-    assert ("| jpeg/1 | Pillow | 50 ms | 40 ms to 60 ms | 1,280.0 | 2.50 | same, differs by 0 |"
-            in text)  # fmt: skip
+    assert (
+        "| jpeg/1 | Pillow | 50 ms | 40 ms to 60 ms | 1,280.0 | 2.50 | same, differs by 0 |" in text
+    )
     assert "{dropdown}" not in text
     assert "- Operations: torch 2.13.0, kornia missing." in page.packages(tmp_path)
     assert "- never slower: false" in text and "- against fastest: jpeg/1 2.5" in text
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
-    [(0.0214, "21.4 ms"), (1.0, "1 s"), (90, "1.5 min"), (12809.2, "3.56 h")],
+    ("seconds", "told"), [(0.0214, "21.4 ms"), (1.0, "1 s"), (90, "1.5 min"), (12809.2, "3.56 h")]
 )
 def test_durations_have_the_unit_that_suits_them(page, seconds, told):
     assert page.duration(seconds) == told
 
 
 def test_a_long_table_is_folded_and_what_ran_once_says_so(page, tmp_path):
-    row = {"group": "step", "name": "ours", "seconds": 5.0, "low": 5.0, "high": 5.0,
-           "per_second": 2.0, "ratio": 1.0}  # fmt: skip
+    row = {
+        "group": "step",
+        "name": "ours",
+        "seconds": 5.0,
+        "low": 5.0,
+        "high": 5.0,
+        "per_second": 2.0,
+        "ratio": 1.0,
+    }
     machine = {"processor": "a processor", "threads": 2, "gpu": "a card", "day": "2026-11-24"}
     record = {"machine": machine, "rounds": 1, "rows": [row] * (page.LONG + 1)}
     (tmp_path / "growth.json").write_text(json.dumps(record))
@@ -71,8 +97,10 @@ def test_a_long_table_is_folded_and_what_ran_once_says_so(page, tmp_path):
 
 
 def test_goals_are_judged_by_the_measured_numbers(page, tmp_path):
-    rows = [{"group": "start", "name": "import aesthlib", "seconds": 0.1},
-            {"group": "start", "name": "aesthlib --help", "seconds": 0.6}]  # fmt: skip
+    rows = [
+        {"group": "start", "name": "import aesthlib", "seconds": 0.1},
+        {"group": "start", "name": "aesthlib --help", "seconds": 0.6},
+    ]
     (tmp_path / "start.json").write_text(json.dumps({"rows": rows}))
     text = page.goals(tmp_path)
     assert "| `import aesthlib` in under 2.5 s | 0.1 | reached |" in text

@@ -100,8 +100,9 @@ def test_deviations_state_the_settings_of_scale_study():
 def test_the_papers_numbers_on_the_first_page_are_its_table_2():
     printed = paper.table2()
     printed = printed[printed.layer == "conv3"].set_index(["dataset", "method"]).accuracy_pct
-    rows = re.findall(r"^\| (AVA|AADB|CUHK-PQ), accuracy in % \| (.+) \|$",
-                      (BOOK / "index.md").read_text(), re.M)  # fmt: skip
+    rows = re.findall(
+        r"^\| (AVA|AADB|CUHK-PQ), accuracy in % \| (.+) \|$", (BOOK / "index.md").read_text(), re.M
+    )
     assert len(rows) == 3
     for dataset, numbers in rows:
         wanted = [printed[dataset, name] for name in ("Without pretext", "Ours", "RotNet")]
@@ -109,8 +110,12 @@ def test_the_papers_numbers_on_the_first_page_are_its_table_2():
 
 
 def test_sources_name_no_machine_path():
-    static = [path for kind in ("css", "js") for path in BOOK.rglob(f"*.{kind}")
-              if not {"built", "executed"} & set(path.parts)]  # fmt: skip
+    static = [
+        path
+        for kind in ("css", "js")
+        for path in BOOK.rglob(f"*.{kind}")
+        if not {"built", "executed"} & set(path.parts)
+    ]
     assert len(static) > 1
     for path in [*BOOK.glob("*.md"), *static, ROOT / "_config.yml"]:
         assert not MACHINE_PATH.search(path.read_text()), path

@@ -21,8 +21,10 @@ def evidence(*made, people=("ava",), ablated=None, ours=("ours",)):
         by_experiment.setdefault(record["experiment"], []).append(record)
         common = {key: record[key] for key in ("experiment", "method", "run_id")}
         common["solver"] = record["config"].get("probe", {}).get("solver", "")
-        rows += [dict.fromkeys(("level", "low", "high", "p")) | common | metric
-                 for metric in record["metrics"]]  # fmt: skip
+        rows += [
+            dict.fromkeys(("level", "low", "high", "p")) | common | metric
+            for metric in record["metrics"]
+        ]
     frame = pd.DataFrame(rows, columns=list(records.COLUMNS))
     frame = frame.astype(dict.fromkeys(("level", "value", "low", "high", "p"), "float64"))
     return Evidence(frame, by_experiment, ablated or {}, people, ours)
@@ -30,9 +32,13 @@ def evidence(*made, people=("ava",), ablated=None, ours=("ours",)):
 
 def record(experiment, method, metrics, run_id="", tables=None, **config):
     return {
-        "experiment": experiment, "method": method, "metrics": metrics, "config": config,
-        "run_id": run_id or f"{experiment} of {method}", "tables": tables or {},
-    }  # fmt: skip
+        "experiment": experiment,
+        "method": method,
+        "metrics": metrics,
+        "config": config,
+        "run_id": run_id or f"{experiment} of {method}",
+        "tables": tables or {},
+    }
 
 
 def row(layer, value, metric="accuracy", dataset="ava", **more):
@@ -50,10 +56,16 @@ def judged(text, made):
 def comparison(method, gain, p, dataset="ava"):
     """Ours is better by gain in every layer; p in the first layer, elsewhere 1."""
     rows = [
-        row(layer, gain, dataset=dataset, low=gain - 0.01, high=gain + 0.01,
-            p=p if layer in ("conv1", "average") else 1.0)
+        row(
+            layer,
+            gain,
+            dataset=dataset,
+            low=gain - 0.01,
+            high=gain + 0.01,
+            p=p if layer in ("conv1", "average") else 1.0,
+        )
         for layer in (*LAYERS, "average")
-    ]  # fmt: skip
+    ]
     return record("comparison", method, rows, f"{method} {dataset}", ours="ours", theirs=method)
 
 
@@ -117,8 +129,12 @@ def test_middle_layers(values, holds):
 
 @pytest.mark.parametrize(("best", "holds"), [(0.6, True), (0.8, False)])
 def test_tasks_on_colour(best, holds):
-    made = [probed("colorization", 5 * [0.7]), probed("split_brain", 5 * [0.72]),
-            probed("context", 5 * [0.5]), probed("rotation", 5 * [best])]  # fmt: skip
+    made = [
+        probed("colorization", 5 * [0.7]),
+        probed("split_brain", 5 * [0.72]),
+        probed("context", 5 * [0.5]),
+        probed("rotation", 5 * [best]),
+    ]
     found = judged("those on colour", evidence(*made))
     assert found.holds is holds and "ava: 71.0 % against" in found.words
     assert judged("those on colour", evidence(*made[:2])).holds is None
@@ -199,9 +215,13 @@ def ablations(group, losses, people=("ava",)):
             variant = probed("degradation", values, dataset, f"{name} {dataset}", run=name)
             rows = [row("average", -points / 100, dataset=dataset, low=-0.1, high=0.1, p=0.01)]
             compared = record(
-                "comparison", "degradation", rows, f"{name} compared on {dataset}",
-                ours=variant["run_id"], theirs=first["run_id"],
-            )  # fmt: skip
+                "comparison",
+                "degradation",
+                rows,
+                f"{name} compared on {dataset}",
+                ours=variant["run_id"],
+                theirs=first["run_id"],
+            )
             made += [variant, compared]
     return evidence(*made, people=people, ablated=ablated)
 
@@ -225,12 +245,22 @@ def test_ablation_table_has_a_row_an_ablation_and_dataset():
         ("Either loss", "losses", ("identification alone", "triplet alone"), (1, -0.1), False),
         ("entropy weights", "entropy weight", ("no entropy weight",), (0.6,), True),
         ("entropy weights", "entropy weight", ("no entropy weight",), (0.4,), False),
-        ("any attribute", "attribute left out", tuple(ABLATIONS["attribute left out"]),
-         (1, 1, 1, 1, 1, 1), True),
-        ("any attribute", "attribute left out", tuple(ABLATIONS["attribute left out"]),
-         (1, 1, 1, 1, 1, -1), False),
+        (
+            "any attribute",
+            "attribute left out",
+            tuple(ABLATIONS["attribute left out"]),
+            (1, 1, 1, 1, 1, 1),
+            True,
+        ),
+        (
+            "any attribute",
+            "attribute left out",
+            tuple(ABLATIONS["attribute left out"]),
+            (1, 1, 1, 1, 1, -1),
+            False,
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_left_out_must_cost(text, group, names, points, holds):
     losses = dict(zip(names, points, strict=True))
     found = judged(text, ablations(group, losses))
@@ -273,8 +303,9 @@ def test_observable_is_every_class_that_changes_a_pixel(same):
 def test_distance_grows_in_most_photographs_of_every_operation(least, holds):
     rows = [
         {"operation": name, "value": value, "ordered_share": share}
-        for name, share in (("jpeg", 0.9), ("mixup", least)) for value in (1, 2)
-    ]  # fmt: skip
+        for name, share in (("jpeg", 0.9), ("mixup", least))
+        for value in (1, 2)
+    ]
     made = evidence(record("understanding", "degradation", [], tables={"distances": rows}))
     found = judged("stronger level", made)
     assert found.holds is holds
@@ -311,9 +342,10 @@ def stand_in(name, made, monkeypatch):
 def test_verdicts_of_the_three_kinds(monkeypatch):
     rows = [row("", 0.5, "held_out_accuracy"), row("", 1 / 7, "chance")]
     made = evidence(
-        comparison("random", 0.02, 0.001), comparison("labels", -0.02, 0.001),
+        comparison("random", 0.02, 0.001),
+        comparison("labels", -0.02, 0.001),
         record("held_out", "degradation", rows),
-    )  # fmt: skip
+    )
     table = claims.verdicts(stand_in("study", made, monkeypatch)).set_index("claim")
     assert len(table) == len(CLAIMS)
     assert list(table.columns) == ["source", "rule", "evidence", "verdict", "runs"]
@@ -331,9 +363,10 @@ def test_verdicts_of_the_three_kinds(monkeypatch):
 def test_scale_smoke_decides_no_claim_that_rests_on_training(monkeypatch):
     rows = [row("", 0.5, "held_out_accuracy"), row("", 1 / 7, "chance")]
     made = evidence(
-        comparison("random", 0.02, 0.001), probed("degradation", (0.6, 0.6, 0.7, 0.7, 0.6)),
+        comparison("random", 0.02, 0.001),
+        probed("degradation", (0.6, 0.6, 0.7, 0.7, 0.6)),
         record("held_out", "degradation", rows),
-    )  # fmt: skip
+    )
     table = claims.verdicts(stand_in("smoke", made, monkeypatch)).set_index("claim").verdict
     for claim in CLAIMS:
         if claim.needs_training:

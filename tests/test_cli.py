@@ -73,10 +73,15 @@ def test_options_of_another_task_are_refused(capsys):
 
 def test_help_is_quick_since_it_imports_no_torch():
     done = subprocess.run(
-        [sys.executable, "-c", "import sys; from aesthlib import cli\n"
-         "try: cli.main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            "import sys; from aesthlib import cli\n"
+            "try: cli.main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules",
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -91,8 +96,11 @@ def test_pretrain_then_probe(photographs, tmp_path, capsys):
     (record,) = records.Store(tmp_path / "store").all()
     assert record["run_id"] in shown.out
     assert record["data"][0] | {"sha256": ""} == {
-        "name": "holiday", "sha256": "", "photographs": 8, "left_out": 1,
-    }  # fmt: skip
+        "name": "holiday",
+        "sha256": "",
+        "photographs": 8,
+        "left_out": 1,
+    }
     assert record["config"]["size_px"] == 67
 
     probe = ["probe", record["run_id"], "unseen", "--repeats", "1", "--unseen-pairs", "12"]
@@ -106,9 +114,24 @@ def test_pretrain_on_classes_that_are_folders(photographs, tmp_path, capsys):
         (photographs / label).mkdir()
     for number, path in enumerate(sorted(photographs.glob("*.jpg"))):
         path.rename(photographs / ("sea" if number % 2 else "hill") / path.name)
-    command = ["pretrain", str(photographs), "--method", "labels", "--size-px", "67",
-               "--shorter-edge-px", "72", "--epochs", "1", "--batch-size", "4",
-               "--store", str(tmp_path / "store"), "--device", "cpu"]  # fmt: skip
+    command = [
+        "pretrain",
+        str(photographs),
+        "--method",
+        "labels",
+        "--size-px",
+        "67",
+        "--shorter-edge-px",
+        "72",
+        "--epochs",
+        "1",
+        "--batch-size",
+        "4",
+        "--store",
+        str(tmp_path / "store"),
+        "--device",
+        "cpu",
+    ]
     assert cli.main([*command, "--classes", "3"]) == 1
     assert "labels is set to 3 classes, and the photographs have 2 (hill, sea" in (
         capsys.readouterr().err
@@ -154,8 +177,12 @@ def test_study_computes_first_and_the_pages_then_load(staged, capsys):
     ((names, parameters, target),) = staged["runs"]
     assert names == SCALES["study"].pages and len(names) < len(PAGES)
     assert parameters == {
-        "scale": "study", "store": "runs", "data_root": "data", "load_only": True, "device": "cpu",
-    }  # fmt: skip
+        "scale": "study",
+        "store": "runs",
+        "data_root": "data",
+        "load_only": True,
+        "device": "cpu",
+    }
     assert target == "book/executed/study" and staged["published"] == 1
     shown = capsys.readouterr().out
     assert "2 records of scale study in runs" in shown and f"{len(names)} pages in" in shown
@@ -164,9 +191,13 @@ def test_study_computes_first_and_the_pages_then_load(staged, capsys):
 
 @pytest.mark.parametrize(
     ("options", "store", "load_only"),
-    [(["probes"], "runs", False), (["-p", "seed", "3"], "runs", False),
-     (["probes", "--load-only"], "book/results", True), (["--load-only"], "book/results", True)],
-)  # fmt: skip
+    [
+        (["probes"], "runs", False),
+        (["-p", "seed", "3"], "runs", False),
+        (["probes", "--load-only"], "book/results", True),
+        (["--load-only"], "book/results", True),
+    ],
+)
 def test_study_of_some_pages_or_of_records_computes_nothing_before(
     options, store, load_only, staged
 ):

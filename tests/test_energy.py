@@ -10,9 +10,14 @@ from aesthlib.pretext.degradation import Degradation
 from aesthlib.training import PretrainConfig
 
 TINY = PretrainConfig(
-    size_px=67, shorter_edge_px=70, epochs=2, batch_size=2, learning_rate=0.01, precision="fp32",
+    size_px=67,
+    shorter_edge_px=70,
+    epochs=2,
+    batch_size=2,
+    learning_rate=0.01,
+    precision="fp32",
     options=Degradation.Options(operations=("rotation", "exposure"), operations_per_patch=1),
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -56,9 +61,10 @@ def test_a_counter_that_may_not_be_read_leaves_no_part_of_the_sum(counters):
 
 def test_a_gpu_is_added(counters, monkeypatch):
     library = SimpleNamespace(
-        nvmlInit=lambda: None, nvmlDeviceGetHandleByUUID=lambda uuid: {b"GPU-one": 7}[uuid],
+        nvmlInit=lambda: None,
+        nvmlDeviceGetHandleByUUID=lambda uuid: {b"GPU-one": 7}[uuid],
         nvmlDeviceGetTotalEnergyConsumption={7: 2500}.__getitem__,
-    )  # fmt: skip
+    )
     monkeypatch.setitem(sys.modules, "pynvml", library)
     named = SimpleNamespace(uuid="one")
     monkeypatch.setattr("torch.cuda.get_device_properties", lambda device: named)

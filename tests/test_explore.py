@@ -47,14 +47,20 @@ def on_the_page(cases):
     if not node:
         pytest.skip("no node on this machine: it runs the page's operations")
     asked = [
-        {"name": name, "args": args, "photo": packed(photo),
-         "partner": None if other is None else packed(other)}
+        {
+            "name": name,
+            "args": args,
+            "photo": packed(photo),
+            "partner": None if other is None else packed(other),
+        }
         for name, args, photo, other in cases
-    ]  # fmt: skip
+    ]
     done = subprocess.run(
         [node, "-e", NODE, str(STATIC / "operations.js")],
-        input=json.dumps(asked), capture_output=True, text=True,
-    )  # fmt: skip
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     return [unpacked(got) for got in json.loads(done.stdout)]
 
@@ -73,9 +79,15 @@ def photos():
 
 # Largest difference of a value, and share of values that may differ at all.
 BOUNDS = {
-    "jpeg": (0, 0), "rotation": (0, 0), "quantization": (0, 0), "pixelation": (0, 0),
-    "exposure": (0, 0), "mixup": (0, 0), "downsampling": (1, 0.0005), "gaussian_blur": (1, 0.06),
-}  # fmt: skip
+    "jpeg": (0, 0),
+    "rotation": (0, 0),
+    "quantization": (0, 0),
+    "pixelation": (0, 0),
+    "exposure": (0, 0),
+    "mixup": (0, 0),
+    "downsampling": (1, 0.0005),
+    "gaussian_blur": (1, 0.06),
+}
 
 
 @pytest.mark.parametrize("name", BOUNDS)
@@ -180,8 +192,9 @@ def test_a_chain_applies_its_steps_in_order(photos):
 
 def test_the_code_reproduces_the_chain(photos):
     photo, partner = photos[:2]
-    steps = tuple((control.name, table.operation(control.name).levels[0])
-                  for control in explore.CONTROLS)  # fmt: skip
+    steps = tuple(
+        (control.name, table.operation(control.name).levels[0]) for control in explore.CONTROLS
+    )
     names = {"x": photo, "partner": partner, "ops": ops, "explore": explore, "torch": torch}
     exec(explore.code(steps), names)
     assert torch.equal(names["x"], explore.apply(photo, steps, partner))

@@ -23,9 +23,14 @@ from aesthlib import explore, export, ops
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = ROOT / export.RUNTIME
-LACKING = [name for name, there in (
-    ("the package onnx", importlib.util.find_spec("onnx")), ("node_modules", RUNTIME.is_dir()),
-) if not there]  # fmt: skip
+LACKING = [
+    name
+    for name, there in (
+        ("the package onnx", importlib.util.find_spec("onnx")),
+        ("node_modules", RUNTIME.is_dir()),
+    )
+    if not there
+]
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 needs_network = pytest.mark.skipif(
     bool(LACKING), reason=f"the page cannot run the network without {' and '.join(LACKING)}"
@@ -185,9 +190,10 @@ def test_every_control_has_a_name(page):
       .filter((e) => !(e.ariaLabel || e.textContent.trim() || e.labels?.length
         || e.querySelector('img[alt]'))).map((e) => e.outerHTML)""")
     assert not nameless
-    assert page.locator("#explore canvas:not([aria-label])").count() == page.locator(
-        "#explore [hidden] canvas:not([aria-label])"
-    ).count()
+    assert (
+        page.locator("#explore canvas:not([aria-label])").count()
+        == page.locator("#explore [hidden] canvas:not([aria-label])").count()
+    )
 
 
 def test_the_wipe_shows_the_original_on_the_left(page):
@@ -263,8 +269,10 @@ def test_a_turned_photograph_stands_upright(page, smooth):
 @pytest.mark.parametrize("kind", ["drop", "paste"])
 def test_a_photograph_is_dropped_or_pasted(page, smooth, kind):
     content = list(file_of(smooth(1, 50, 70)))
-    settled(page, lambda: page.evaluate(
-        """([kind, content]) => {
+    settled(
+        page,
+        lambda: page.evaluate(
+            """([kind, content]) => {
           const data = new DataTransfer();
           data.items.add(new File([new Uint8Array(content)], "brought.png", { type: "image/png" }));
           const event = kind === "drop"
@@ -272,7 +280,10 @@ def test_a_photograph_is_dropped_or_pasted(page, smooth, kind):
             : new ClipboardEvent("paste", { clipboardData: data, bubbles: true });
           (kind === "drop" ? document.getElementById("explore") : document.body)
             .dispatchEvent(event);
-        }""", [kind, content]))  # fmt: skip
+        }""",
+            [kind, content],
+        ),
+    )
     assert shown(page, "original").shape[2:] == (50, 70)
 
 
@@ -285,6 +296,7 @@ def test_the_network_answers_as_pytorch_does(site, visit, smooth, network, probe
     if way == "file":
         page = visit(site.as_uri())
     else:
+
         class Handler(http.server.SimpleHTTPRequestHandler):
             def log_message(self, *arguments):
                 pass
@@ -299,8 +311,11 @@ def test_the_network_answers_as_pytorch_does(site, visit, smooth, network, probe
     page.get_by_role("button", name="Load the model").click()
     page.wait_for_selector("#explore[data-network=ready][data-answer]", timeout=120_000)
     small = explore.patch(photograph, 144, 128)
-    for steps, press in (((), None), ((("exposure", 0.5),), "Exposure, the paper's level 1"),
-                         ((("exposure", 3.0),), "Exposure, the paper's level 2")):  # fmt: skip
+    for steps, press in (
+        ((), None),
+        ((("exposure", 0.5),), "Exposure, the paper's level 1"),
+        ((("exposure", 3.0),), "Exposure, the paper's level 2"),
+    ):
         if press:
             page.get_by_label(press).click()
         page.wait_for_function(
@@ -349,8 +364,10 @@ def test_the_page_fits_a_dark_phone(site, visit):
     page.wait_for_selector(".ex-grid22[data-painted]")
     wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(wide) <= 0
-    filters = page.evaluate("[...document.querySelectorAll('#explore :is(img, canvas)')]"
-                            ".map((e) => getComputedStyle(e).filter)")  # fmt: skip
+    filters = page.evaluate(
+        "[...document.querySelectorAll('#explore :is(img, canvas)')]"
+        ".map((e) => getComputedStyle(e).filter)"
+    )
     assert set(filters) == {"none"}
     small = page.evaluate("""[...explore.querySelectorAll('button, select')]
       .filter((e) => e.offsetWidth && Math.min(e.offsetWidth, e.offsetHeight) < 24)

@@ -179,9 +179,9 @@ def test_clean_statistics_are_those_of_the_photographs(smooth, packed):
     convolution, norm = changed.stages["conv1"][0], changed.stages["conv1"][1]
     outputs = [convolution(changed.door(batch)) for batch in crops]
     means = torch.stack([out.mean((0, 2, 3)) for out in outputs])
-    variances = torch.stack([
-        out.transpose(0, 1).flatten(1).var(1, correction=1) for out in outputs
-    ])  # fmt: skip
+    variances = torch.stack(
+        [out.transpose(0, 1).flatten(1).var(1, correction=1) for out in outputs]
+    )
     torch.testing.assert_close(norm.running_mean, means.mean(0), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(norm.running_var, variances.mean(0), rtol=1e-4, atol=1e-4)
     norms = [m for m in changed.modules() if isinstance(m, torch.nn.BatchNorm2d)]

@@ -41,12 +41,18 @@ def named(patches, operation, level=2):
 
 
 def test_cues_have_a_row_a_patch_and_are_finite(patches, speckled):
-    for images in (patches, speckled(2, 67, 71), torch.zeros(1, 3, 40, 40, dtype=torch.uint8),
-                   torch.full((2, 3, 30, 30), 255, dtype=torch.uint8)):  # fmt: skip
+    for images in (
+        patches,
+        speckled(2, 67, 71),
+        torch.zeros(1, 3, 40, 40, dtype=torch.uint8),
+        torch.full((2, 3, 30, 30), 255, dtype=torch.uint8),
+    ):
         found = cues(images)
         assert {name: tuple(values.shape) for name, values in found.items()} == {
-            "border": (len(images), 16), "grid": (len(images), 28), "rounding": (len(images), 11),
-        }  # fmt: skip
+            "border": (len(images), 16),
+            "grid": (len(images), 28),
+            "rounding": (len(images), 11),
+        }
         assert all(v.dtype == torch.float32 and v.isfinite().all() for v in found.values())
 
 
@@ -139,9 +145,10 @@ def ask(asked, root):
     found["by_operation"] = inquiries.by_operation(asked, first, unseen, PROBE, MEAN)
     found["within_kinds"] = inquiries.within_kinds(asked, found["probe"], oasis)
     candidates = [
-        Candidate("first", (first,), "conv1"), Candidate("second", (second,), features.ALL),
+        Candidate("first", (first,), "conv1"),
+        Candidate("second", (second,), features.ALL),
         Candidate("both", (first, second), "conv5"),
-    ]  # fmt: skip
+    ]
     found["selected"] = inquiries.selected(asked, candidates, oasis, PROBE, MEAN, "one task")
     alone = [Candidate("second", (second,), "conv2")]
     found["alone"] = inquiries.selected(asked, alone, oasis, PROBE, MEAN, "alone")
@@ -171,9 +178,14 @@ def test_each_is_computed_once_and_found_again(made, monkeypatch):
         raise AssertionError("computed twice")
 
     for room, name in (
-        (training, "pretrain"), (features, "extract"), (probes, "probe"), (probes, "select"),
-        (inquiries, "cues"), (inquiries.duplicates, "near_duplicates"), (runs.photographs, "pack"),
-    ):  # fmt: skip
+        (training, "pretrain"),
+        (features, "extract"),
+        (probes, "probe"),
+        (probes, "select"),
+        (inquiries, "cues"),
+        (inquiries.duplicates, "near_duplicates"),
+        (runs.photographs, "pack"),
+    ):
         monkeypatch.setattr(room, name, never)
     assert ask(Runs(records.Store(store, compute=False), "smoke", "cpu"), None) == found
     stored = {record["run_id"]: record for record in records.Store(store).all()}
@@ -201,8 +213,9 @@ def test_photographs_that_a_benchmark_shows_are_named(made):
     assert inquiries.left_out(record) == ("copy of 11.jpg", "copy of 3.jpg")
     pairs = record["tables"]["pairs"]
     assert {(p["one"], p["other"]) for p in pairs if p["where"] == "pretraining"} == {
-        ("copy of 3.jpg", "3.png"), ("copy of 11.jpg", "11.png"),
-    }  # fmt: skip
+        ("copy of 3.jpg", "3.png"),
+        ("copy of 11.jpg", "11.png"),
+    }
     assert {pair["dataset"] for pair in pairs} == {"oasis"}
     counts = {(r["dataset"], r["metric"]): r["value"] for r in record["metrics"]}
     assert counts["oasis", "near_duplicates_pretraining"] == 2
@@ -271,8 +284,10 @@ def test_operations_are_asked_one_by_one(made, data):
 
 def test_paired_differences_are_those_of_what_is_compared(made):
     _, found = made
-    for ours, theirs, apart in (("selected", "alone", "chosen apart"),
-                                ("by_operation", "other by_operation", "flaws apart")):  # fmt: skip
+    for ours, theirs, apart in (
+        ("selected", "alone", "chosen apart"),
+        ("by_operation", "other by_operation", "flaws apart"),
+    ):
         rows = found[apart]["metrics"]
         assert {row["metric"] for row in rows} == (
             {"accuracy", "srcc", "plcc"} if ours == "selected" else {"accuracy"}
@@ -299,24 +314,26 @@ def test_predictions_within_kinds_the_slow_way(made):
         weighted, total = 0.0, 0
         for kind in set(KINDS):
             inside = kinds == kind
-            value = np.mean([
-                spearmanr(mos[inside], row[inside]).statistic for row in scores[f"{layer}.rating"]
-            ])  # fmt: skip
+            value = np.mean(
+                [spearmanr(mos[inside], row[inside]).statistic for row in scores[f"{layer}.rating"]]
+            )
             (row,) = rows_of(record, layer=layer, metric=f"srcc_in_{kind}")
             assert (row["value"], row["n"]) == (pytest.approx(value), inside.sum())
             weighted, total = weighted + value * inside.sum(), total + inside.sum()
         (row,) = rows_of(record, layer=layer, metric="srcc_within_kinds")
         assert row["value"] == pytest.approx(weighted / total) and row["n"] == total == 16
-    others = np.array([mos[kinds == kind].mean() for kind in kinds])  # fmt: skip
+    others = np.array([mos[kinds == kind].mean() for kind in kinds])
     expected = {
-        "srcc": spearmanr(mos, others).statistic, "plcc": pearsonr(mos, others).statistic,
+        "srcc": spearmanr(mos, others).statistic,
+        "plcc": pearsonr(mos, others).statistic,
         "variance_share": 1 - ((mos - others) ** 2).mean() / ((mos - mos.mean()) ** 2).mean(),
-    }  # fmt: skip
+    }
     alone = {row["metric"]: row["value"] for row in rows_of(record, layer="kind alone")}
     assert alone == {key: pytest.approx(value) for key, value in expected.items()}
     assert {row["layer"] for row in record["metrics"]} == {
-        "kind alone", *(row["layer"] for row in probed["metrics"]),
-    }  # fmt: skip
+        "kind alone",
+        *(row["layer"] for row in probed["metrics"]),
+    }
 
 
 def test_a_choice_names_what_it_chose(made):
@@ -335,8 +352,9 @@ def test_a_choice_names_what_it_chose(made):
         assert all(layer_of[row["candidate"]] == row["layer"] for row in shares)
     scores = records.Store(store).read_scores(record["run_id"])
     assert {key: array.shape for key, array in scores.items()} == {
-        "chosen.logit": (2, 16), "chosen.rating": (2, 16),
-    }  # fmt: skip
+        "chosen.logit": (2, 16),
+        "chosen.rating": (2, 16),
+    }
     one, other = (found[key]["checkpoint_sha256"] for key in ("run", "other run"))
     assert record["checkpoint_sha256"] == files.digest([one, other, one, other])
 
@@ -363,16 +381,24 @@ def test_another_candidate_order_or_view_is_another_choice(made, data):
         return inquiries.selected(asked, candidates, oasis, PROBE, view, "x")["run_id"]
 
     moments = features.View("moments")
-    names = [name([one]), name([other]), name([one, other]), name([other, one]),
-             name([one], moments)]  # fmt: skip
+    names = [
+        name([one]),
+        name([other]),
+        name([one, other]),
+        name([other, one]),
+        name([one], moments),
+    ]
     assert len(set(names)) == 5
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"limit": 7}, {"folds": 3}, {"config": replace(
-        DEGRADATION, options=replace(DEGRADATION.options, preset="calibrated"))}],
-)  # fmt: skip
+    [
+        {"limit": 7},
+        {"folds": 3},
+        {"config": replace(DEGRADATION, options=replace(DEGRADATION.options, preset="calibrated"))},
+    ],
+)
 def test_other_settings_are_other_shortcuts(changes, made, data):
     store, _ = made
     asked = SimpleNamespace(**{"config": DEGRADATION, "limit": 6, "folds": 2} | changes)

@@ -85,9 +85,11 @@ def test_a_kernel_ends_with_the_page_that_is_cut_off(page, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("last", "message"),
-    [("raise RuntimeError('the lamp is out')", "failed in cell.*the lamp is out"),
-     ("os._exit(1)", "stopped")],
-)  # fmt: skip
+    [
+        ("raise RuntimeError('the lamp is out')", "failed in cell.*the lamp is out"),
+        ("os._exit(1)", "stopped"),
+    ],
+)
 def test_what_fails_in_a_forked_kernel_is_an_error(page, tmp_path, last, message):
     with pytest.raises(NotebookError, match=f"(?s){message}"):
         page(last)

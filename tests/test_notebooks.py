@@ -145,8 +145,12 @@ def test_pages_that_only_load_are_made_side_by_side(source, tmp_path, monkeypatc
     assert [page.name for page in pages] == ["01_thing.ipynb", "02_other.ipynb"]
     assert sorted(lines) == ["[1/2] 01_thing: done", "[2/2] 02_other: done"]
     for page, count in zip(pages, (4, 8), strict=True):
-        printed = [o.text for cell in nbformat.read(page, 4).cells
-                   for o in cell.get("outputs", []) if "text" in o]  # fmt: skip
+        printed = [
+            o.text
+            for cell in nbformat.read(page, 4).cells
+            for o in cell.get("outputs", [])
+            if "text" in o
+        ]
         assert printed == [f"smoke 0.1 {count} False\n", "True 1\n"]
     notebooks.run((), {"load_only": True}, target, lines.append)
     assert lines[2:] == ["[1/2] 01_thing: up to date", "[2/2] 02_other: up to date"]
@@ -235,12 +239,30 @@ def test_own_notebooks_run_by_papermill_after_a_conversion(name, tmp_path):
     converted = tmp_path / f"{name}.ipynb"
     subprocess.run(
         [python, "-m", "jupytext", "--to", "ipynb", f"notebooks/{name}.py", "-o", converted],
-        cwd=ROOT, check=True, capture_output=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
     scale = "smoke" if name in SCALES["smoke"].pages else "study"
     done = subprocess.run(
-        [python, "-m", "papermill", converted, tmp_path / "out.ipynb", "-p", "scale", scale,
-         "-p", "store", "book/results", "-p", "load_only", "True"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            python,
+            "-m",
+            "papermill",
+            converted,
+            tmp_path / "out.ipynb",
+            "-p",
+            "scale",
+            scale,
+            "-p",
+            "store",
+            "book/results",
+            "-p",
+            "load_only",
+            "True",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-2000:]

@@ -62,10 +62,14 @@ def test_probes_cost_memory_disk_and_time(measured):
 
 def test_every_network_task_and_size_is_measured_once(measured):
     configs = [
-        TINY, replace(TINY, seed=3), replace(TINY, epochs=9), replace(TINY, learning_rate=0.5),
-        replace(TINY, size_px=70), replace(TINY, backbone="resnet18"),
+        TINY,
+        replace(TINY, seed=3),
+        replace(TINY, epochs=9),
+        replace(TINY, learning_rate=0.5),
+        replace(TINY, size_px=70),
+        replace(TINY, backbone="resnet18"),
         replace(TINY, method="rotation", options=None),
-    ]  # fmt: skip
+    ]
     cost(*(job(Work(config, patches=1)) for config in configs))
     assert len(measured) == 4
 
@@ -82,8 +86,10 @@ def test_a_real_measurement_of_a_tiny_run():
 def test_estimates_grow_with_the_epochs(measured, tmp_path, monkeypatch):
     def seconds(epochs):
         scale = SCALES["smoke"]
-        changed = {key: replace(getattr(scale, key), epochs=epochs * getattr(scale, key).epochs)
-                   for key in ("pretrain", "ablation", "adapt")}  # fmt: skip
+        changed = {
+            key: replace(getattr(scale, key), epochs=epochs * getattr(scale, key).epochs)
+            for key in ("pretrain", "ablation", "adapt")
+        }
         monkeypatch.setitem(study.SCALES, "smoke", replace(scale, **changed))
         pages = Study("smoke", tmp_path, device="cpu").plan()
         return {name: found.seconds for name, found in plan.estimate(pages, "cpu").items()}
@@ -164,8 +170,11 @@ def guard():
 def test_photographs_count_as_published_or_as_found(measured, tmp_path):
     asked = Study("paper", tmp_path, tmp_path / "nowhere", device="cpu")
     pages = asked.plan()
-    patches = {job.method: job.work.patches for job in pages["02_pretraining"]
-               if job.experiment == "pretrain"}  # fmt: skip
+    patches = {
+        job.method: job.work.patches
+        for job in pages["02_pretraining"]
+        if job.experiment == "pretrain"
+    }
     assert patches["degradation"] == 1_281_167 * 60
     assert patches["places"] == 1_803_460 * 60
     assert patches["random"] == 1_281_167  # one pass, nothing is trained

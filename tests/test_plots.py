@@ -49,9 +49,15 @@ def test_visibility_marks_what_is_identical():
 
 def test_training_curves_mark_the_switch_on_points():
     history = pd.DataFrame(
-        {"epoch": [1, 2, 3], "seed": 0, "cross_entropy": [3, 2, 1], "accuracy": [0.1, 0.2, 0.3],
-         "triplet": [1, 1, 1], "entropy": [None, 2.0, 1.0]}
-    )  # fmt: skip
+        {
+            "epoch": [1, 2, 3],
+            "seed": 0,
+            "cross_entropy": [3, 2, 1],
+            "accuracy": [0.1, 0.2, 0.3],
+            "triplet": [1, 1, 1],
+            "entropy": [None, 2.0, 1.0],
+        }
+    )
     options = {"triplet_from_epoch": 1, "entropy_from_epoch": 3, "entropy_alpha": 5 / 3}
     shown = texts(plots.training_curves(history, options, chance=1 / 7))
     assert shown.count("switched on") == 1  # the entropy weight never is
@@ -60,11 +66,20 @@ def test_training_curves_mark_the_switch_on_points():
 
 def probe_rows(methods, low=0.2):
     return pd.DataFrame(
-        {"dataset": dataset, "layer": layer, "method": method, "metric": "srcc",
-         "value": 0.3 + 0.01 * number, "low": low, "high": 0.4, "n": 900}
-        for dataset in ("vessel", "oasis") for layer in LAYERS
+        {
+            "dataset": dataset,
+            "layer": layer,
+            "method": method,
+            "metric": "srcc",
+            "value": 0.3 + 0.01 * number,
+            "low": low,
+            "high": 0.4,
+            "n": 900,
+        }
+        for dataset in ("vessel", "oasis")
+        for layer in LAYERS
         for number, method in enumerate(methods)
-    )  # fmt: skip
+    )
 
 
 def legend(figure):
@@ -108,8 +123,9 @@ def test_task_curves_have_a_panel_a_method_and_a_line_a_seed():
     histories = pd.DataFrame(
         {"method": method, "seed": seed, "epoch": epoch, "loss": 1 / epoch}
         for method in ("rotation", "degradation", "jigsaw", "counting")
-        for seed in ((0, 1) if method == "degradation" else (0,)) for epoch in (1, 2, 3)
-    )  # fmt: skip
+        for seed in ((0, 1) if method == "degradation" else (0,))
+        for epoch in (1, 2, 3)
+    )
     figure = plots.task_curves(histories)
     shown = [axis for axis in figure.axes if axis.axison]
     names = [name for name in plots.MARKS if name in set(histories.method)]
@@ -140,11 +156,18 @@ def test_differences_have_a_point_and_an_interval_a_layer():
 
 def test_low_data_curves_are_means_with_the_range_of_the_subsets():
     curves = pd.DataFrame(
-        {"dataset": dataset, "method": method, "fraction": fraction, "subset": subset,
-         "accuracy": 0.5 + fraction + 0.1 * subset}
-        for dataset in ("ava", "aadb") for method in ("scratch", "degradation")
-        for fraction in (0.05, 0.1) for subset in (0, 1)
-    )  # fmt: skip
+        {
+            "dataset": dataset,
+            "method": method,
+            "fraction": fraction,
+            "subset": subset,
+            "accuracy": 0.5 + fraction + 0.1 * subset,
+        }
+        for dataset in ("ava", "aadb")
+        for method in ("scratch", "degradation")
+        for fraction in (0.05, 0.1)
+        for subset in (0, 1)
+    )
     figure = plots.low_data_curves(curves)
     assert [axis.get_title() for axis in figure.axes] == ["aadb", "ava"]
     axis = figure.axes[0]
@@ -160,13 +183,24 @@ def test_low_data_curves_are_means_with_the_range_of_the_subsets():
 
 
 def test_ablations_leave_out_the_reference():
-    found = (("reference", "both", float("nan")), ("losses", "one", -1.0),
-             ("losses", "other", -2.0), ("readings", "third", 0.5))  # fmt: skip
+    found = (
+        ("reference", "both", float("nan")),
+        ("losses", "one", -1.0),
+        ("losses", "other", -2.0),
+        ("readings", "third", 0.5),
+    )
     lost = pd.DataFrame(
-        {"group": group, "ablation": name, "dataset": dataset, "difference": value,
-         "low": value - 1, "high": value + 1}
-        for group, name, value in found for dataset in ("oasis", "unseen")
-    )  # fmt: skip
+        {
+            "group": group,
+            "ablation": name,
+            "dataset": dataset,
+            "difference": value,
+            "low": value - 1,
+            "high": value + 1,
+        }
+        for group, name, value in found
+        for dataset in ("oasis", "unseen")
+    )
     (axis,) = plots.ablations(lost).axes
     ticks = [label.get_text() for label in axis.get_yticklabels()]
     assert ticks == ["third", "other", "one"]  # the first on top
@@ -214,12 +248,18 @@ def test_confusion_marks_classes_that_change_no_pixel():
 
 def test_distance_panels_mark_the_trained_levels():
     rows = pd.DataFrame(
-        {"operation": name, "parameter": ops.operation(name).parameter, "value": value,
-         "trained": value in ops.operation(name).levels, "low": 0.1 * place,
-         "median": 0.2 * place, "high": 0.3 * place}
+        {
+            "operation": name,
+            "parameter": ops.operation(name).parameter,
+            "value": value,
+            "trained": value in ops.operation(name).levels,
+            "low": 0.1 * place,
+            "median": 0.2 * place,
+            "high": 0.3 * place,
+        }
         for name, grid in GRID.items()
         for place, value in enumerate(dict.fromkeys((*grid, *ops.operation(name).levels)))
-    )  # fmt: skip
+    )
     figure = plots.distance_by_level(rows)
     assert len(figure.axes) == 8 == len(GRID)
     for axis, name in zip(figure.axes, GRID, strict=True):
@@ -277,11 +317,17 @@ def test_other_layers_can_be_shown_in_their_order():
 
 def test_the_headline_has_every_method_its_interval_and_every_seed():
     rows = pd.DataFrame(
-        {"method": method, "seed": seed, "value": 0.3 + 0.1 * place + 0.01 * seed,
-         "low": 0.2 + 0.1 * place, "high": 0.4 + 0.1 * place, "n": 900}
+        {
+            "method": method,
+            "seed": seed,
+            "value": 0.3 + 0.1 * place + 0.01 * seed,
+            "low": 0.2 + 0.1 * place,
+            "high": 0.4 + 0.1 * place,
+            "n": 900,
+        }
         for place, method in enumerate(("rotation", "random", "degradation", "labels"))
         for seed in ((0, 1, 2) if method == "degradation" else (0,))
-    )  # fmt: skip
+    )
     few = rows[rows.method != "labels"].assign(n=60)
     figure = plots.headline({"SRCC (OASIS)": rows, "accuracy": few[few.method != "x"]}, "conv4")
     first, second = figure.axes
@@ -293,8 +339,9 @@ def test_the_headline_has_every_method_its_interval_and_every_seed():
     place = {title: row for row, title in enumerate(ticks)}
     drawn = {
         line.get_segments()[0][0][1]: [x for x, _ in line.get_segments()[0]]
-        for line in first.collections if hasattr(line, "get_segments")
-    }  # fmt: skip
+        for line in first.collections
+        if hasattr(line, "get_segments")
+    }
     assert len(drawn) == 4
     for name, group in rows.groupby("method"):
         row = place[plots.TITLES[name]]
@@ -324,8 +371,10 @@ def test_shares_stand_in_percent_in_their_cells():
     axis, bar = figure.axes
     found = {text.get_position(): text for text in axis.texts}
     assert {place: text.get_text() for place, text in found.items()} == {
-        (0, 0): "4", (1, 0): "100", (0, 1): "50",
-    }  # fmt: skip
+        (0, 0): "4",
+        (1, 0): "100",
+        (0, 1): "50",
+    }
     assert found[0, 0].get_color() == "white" and found[1, 0].get_color() == "black"
     assert [label.get_text() for label in axis.get_yticklabels()] == ["row", "other"]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["border", "grid"]
@@ -335,13 +384,21 @@ def test_shares_stand_in_percent_in_their_cells():
 def test_budgets_have_a_curve_a_run_and_a_point_a_length():
     training = pd.DataFrame(
         {"run": run, "epoch": epoch, "accuracy": 0.1 * epoch}
-        for run, epochs in (("2 epochs", 2), ("8 epochs", 8)) for epoch in range(1, epochs + 1)
-    )  # fmt: skip
+        for run, epochs in (("2 epochs", 2), ("8 epochs", 8))
+        for epoch in range(1, epochs + 1)
+    )
     probes = pd.DataFrame(
-        {"run": f"{epochs} epochs", "dataset": dataset, "epochs": epochs,
-         "value": 0.1 * epochs, "low": 0.1 * epochs - 0.05, "high": 0.1 * epochs + 0.02}
-        for epochs in (8, 2) for dataset in ("oasis", "vessel")
-    )  # fmt: skip
+        {
+            "run": f"{epochs} epochs",
+            "dataset": dataset,
+            "epochs": epochs,
+            "value": 0.1 * epochs,
+            "low": 0.1 * epochs - 0.05,
+            "high": 0.1 * epochs + 0.02,
+        }
+        for epochs in (8, 2)
+        for dataset in ("oasis", "vessel")
+    )
     left, right = plots.budget_curves(training, probes).axes
     assert [len(line.get_xdata()) for line in left.lines] == [2, 8]
     assert list(left.lines[0].get_ydata()) == pytest.approx([10, 20])  # percent

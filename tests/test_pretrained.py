@@ -20,9 +20,14 @@ from aesthlib.runs import Runs
 from aesthlib.training import PretrainConfig
 
 TINY = PretrainConfig(
-    size_px=67, shorter_edge_px=72, epochs=1, batch_size=4, learning_rate=0.01, precision="fp32",
+    size_px=67,
+    shorter_edge_px=72,
+    epochs=1,
+    batch_size=4,
+    learning_rate=0.01,
+    precision="fp32",
     options=Degradation.Options(operations_per_patch=1),
-)  # fmt: skip
+)
 PROBE = ProbeConfig(folds=2, repeats=2, inner_folds=2, penalties=(1e-2, 1.0))
 RATED = 20
 
@@ -209,9 +214,9 @@ def test_scoring_files_is_scoring_their_patches(made, folder, data, monkeypatch)
     model = pretrained.load_pretrained("tiny")
     images = asked.entries_of(oasis, 72, 67).batch_of(torch.arange(RATED))
     scores = pretrained.score(model, images, "tiny")
-    logits = torch.cat([
-        model["task"].logits(model["backbone"](batch)) for batch in images.split(8)
-    ])  # fmt: skip
+    logits = torch.cat(
+        [model["task"].logits(model["backbone"](batch)) for batch in images.split(8)]
+    )
     intact = [item.index for item in ops.CLASSES if item.name in ("none", "gaussian_blur/1")]
     degraded = 1 - logits.softmax(1)[:, intact].sum(1)  # that blur is the identity
     by_file = {row["file"].split("/")[-1]: row for row in rows}

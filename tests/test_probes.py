@@ -25,9 +25,11 @@ def test_coordinates_keep_every_distance(shape):
     inputs = probes.coordinates(features)
     assert inputs.shape == (shape[0], min(shape))
     torch.testing.assert_close(
-        torch.cdist(inputs, inputs), torch.cdist(features.double(), features.double()),
-        atol=1e-5, rtol=1e-5,
-    )  # fmt: skip
+        torch.cdist(inputs, inputs),
+        torch.cdist(features.double(), features.double()),
+        atol=1e-5,
+        rtol=1e-5,
+    )
 
 
 def photographlike(count, values, seed=0):
@@ -78,9 +80,13 @@ def test_both_losses_at_once_reach_scikit_learns_minimum(dtype, penalty):
     mos = (mos - mos.mean()) / mos.std()
     targets = torch.from_numpy(np.stack([positive.astype(float), mos]))
     found = probes.minimize(
-        inputs, targets, torch.ones(2, 300).double(), torch.full((2,), penalty).double(), 1,
+        inputs,
+        targets,
+        torch.ones(2, 300).double(),
+        torch.full((2,), penalty).double(),
+        1,
         probes.principal(inputs),
-    )  # fmt: skip
+    )
     outputs = (found[:, :-1] @ inputs.T + found[:, -1:]).double().numpy()
     double = inputs.numpy().astype(float)
     logistic = LogisticRegression(C=1 / (penalty * 300), tol=1e-10, max_iter=50_000)
@@ -102,9 +108,12 @@ def test_both_losses_at_once_reach_scikit_learns_minimum(dtype, penalty):
 def test_convergence_is_also_tested_after_the_last_iteration():
     features, positive, _ = entries(values=20)
     problem = (
-        features.double(), torch.from_numpy(positive.astype(float))[None],
-        torch.ones(1, 80).double(), torch.tensor([0.1]).double(), 1,
-    )  # fmt: skip
+        features.double(),
+        torch.from_numpy(positive.astype(float))[None],
+        torch.ones(1, 80).double(),
+        torch.tensor([0.1]).double(),
+        1,
+    )
     solution = probes.minimize(*problem)
     again = probes.minimize(*problem, start=solution, max_iterations=0)
     assert torch.equal(again, solution)
@@ -178,8 +187,10 @@ def test_bad_subsets_are_named():
         with pytest.raises(ValueError, match="fraction"):
             probes.subset_splits(positive, fraction, 0, ProbeConfig())
     for test, message in (
-        (np.zeros(20), "bool"), (np.zeros(20, bool), "no entry"), (positive, "lack a class"),
-    ):  # fmt: skip
+        (np.zeros(20), "bool"),
+        (np.zeros(20, bool), "no entry"),
+        (positive, "lack a class"),
+    ):
         with pytest.raises(ValueError, match=message):
             probes.subset_splits(positive, 0.5, 0, ProbeConfig(), test=test)
 
@@ -213,11 +224,13 @@ def test_rows_follow_from_the_scores():
     test = marked(80)
     rows, scores = probes.probe(features, positive, mos, ProbeConfig(), test=test)
     values = [row["value"] for row in rows]
-    assert values == pytest.approx([
-        metrics.accuracy(positive[test], scores["logit"][0]),
-        metrics.srcc(mos[test], scores["rating"][0]),
-        metrics.plcc(mos[test], scores["rating"][0]),
-    ])  # fmt: skip
+    assert values == pytest.approx(
+        [
+            metrics.accuracy(positive[test], scores["logit"][0]),
+            metrics.srcc(mos[test], scores["rating"][0]),
+            metrics.plcc(mos[test], scores["rating"][0]),
+        ]
+    )
     assert scores["rating"].mean() == pytest.approx(mos[~test].mean(), abs=0.5)
 
 
@@ -323,11 +336,14 @@ def test_hidden_layer_finds_what_a_linear_probe_cannot():
     test = marked(400)
     found = {
         solver: probes.probe(
-            torch.from_numpy(features), positive, None,
-            ProbeConfig(solver=solver, repeats=1, hidden_units=64, learning_rate=0.1), test=test,
+            torch.from_numpy(features),
+            positive,
+            None,
+            ProbeConfig(solver=solver, repeats=1, hidden_units=64, learning_rate=0.1),
+            test=test,
         ).rows[0]["value"]
         for solver in ("exact", "nonlinear")
-    }  # fmt: skip
+    }
     assert found["exact"] < 0.65 and found["nonlinear"] > 0.85
 
 
@@ -352,9 +368,12 @@ def test_labels_of_a_fixed_test_split_change_no_score(solver):
     config = ProbeConfig(solver=solver, repeats=1, epochs=2, hidden_units=8)
     scores = probes.probe(features, positive, mos, config, test=test).scores
     changed = probes.probe(
-        features, np.where(test, ~positive, positive), np.where(test, -3 * mos, mos), config,
+        features,
+        np.where(test, ~positive, positive),
+        np.where(test, -3 * mos, mos),
+        config,
         test=test,
-    ).scores  # fmt: skip
+    ).scores
     assert all(np.array_equal(scores[kind], changed[kind]) for kind in scores)
 
 
@@ -409,10 +428,16 @@ def test_same_config_gives_same_numbers():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("solver", "newton"), ("folds", 1), ("repeats", 0), ("penalties", ()),
-        ("penalties", (-1.0,)), ("hidden_units", 0), ("dropout", 1.0), ("dropout", -0.1),
+        ("solver", "newton"),
+        ("folds", 1),
+        ("repeats", 0),
+        ("penalties", ()),
+        ("penalties", (-1.0,)),
+        ("hidden_units", 0),
+        ("dropout", 1.0),
+        ("dropout", -0.1),
     ],
-)  # fmt: skip
+)
 def test_bad_settings_are_named(field, value):
     with pytest.raises(ValueError, match=field):
         ProbeConfig(**{field: value})
@@ -444,9 +469,10 @@ def candidates():
 
 
 TEST_OR_GROUPS = pytest.mark.parametrize(
-    "given", [{}, {"test": marked(80)}, {"groups": np.arange(80) // 4}],
+    "given",
+    [{}, {"test": marked(80)}, {"groups": np.arange(80) // 4}],
     ids=["folds", "fixed split", "groups"],
-)  # fmt: skip
+)
 
 
 @TEST_OR_GROUPS
@@ -496,8 +522,11 @@ def test_test_entries_take_no_part_in_the_choice(fixed, monkeypatch):
     """Their labels and ratings may be turned round: the choice and their scores stay."""
     every, positive, mos = candidates()
     fold_of = probes.splits(positive, FEW.folds, FEW.seed)
-    monkeypatch.setattr(probes, "splits", lambda p, folds, seed, groups=None: (
-        fold_of if len(p) == 80 else np.arange(len(p)) % folds))  # fmt: skip
+    monkeypatch.setattr(
+        probes,
+        "splits",
+        lambda p, folds, seed, groups=None: fold_of if len(p) == 80 else np.arange(len(p)) % folds,
+    )
     held = marked(80) if fixed else fold_of == 1
     given = {"test": held} if fixed else {}
     config = replace(FEW, repeats=1)

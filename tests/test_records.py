@@ -12,10 +12,17 @@ from aesthlib import files, records
 from aesthlib.records import RecordMissing, Store
 
 METRICS = [
-    {"dataset": "OASIS", "layer": "conv1", "metric": "accuracy", "value": 0.6, "n": 900,
-     "low": 0.55, "high": 0.65},
+    {
+        "dataset": "OASIS",
+        "layer": "conv1",
+        "metric": "accuracy",
+        "value": 0.6,
+        "n": 900,
+        "low": 0.55,
+        "high": 0.65,
+    },
     {"dataset": "OASIS", "layer": "conv2", "metric": "srcc", "value": 0.3, "n": 900},
-]  # fmt: skip
+]
 
 
 def record(run_id="a" * 16, **changes):
@@ -139,8 +146,10 @@ def test_an_incomplete_record_is_not_written(store):
 
 
 def test_scores_stand_beside_their_record_and_come_back(store):
-    arrays = {"conv1.logit": np.arange(6, dtype=np.float32).reshape(2, 3),
-              "truth.positive": np.array([True, False, True])}  # fmt: skip
+    arrays = {
+        "conv1.logit": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "truth.positive": np.array([True, False, True]),
+    }
     store.write_scores("a" * 16, arrays)
     found = store.read_scores("a" * 16)
     assert set(found) == set(arrays)
@@ -173,8 +182,17 @@ def test_load_gives_a_row_a_metric(store):
     store.write(record("a" * 16))
     frame = records.load(store.root)
     assert list(frame.columns) == list(records.COLUMNS)
-    assert {"experiment", "method", "dataset", "layer", "metric", "value", "seed", "scale",
-            "run_id"} <= set(frame.columns)  # fmt: skip
+    assert {
+        "experiment",
+        "method",
+        "dataset",
+        "layer",
+        "metric",
+        "value",
+        "seed",
+        "scale",
+        "run_id",
+    } <= set(frame.columns)
     assert len(frame) == 4 and frame["run_id"].nunique() == 2
     row = frame[(frame["seed"] == 1) & (frame["layer"] == "conv1")].iloc[0]
     assert (row["value"], row["low"], row["high"], row["n"]) == (0.6, 0.55, 0.65, 900)
@@ -184,8 +202,17 @@ def test_load_gives_a_row_a_metric(store):
 
 
 def test_load_tells_levels_p_values_and_solvers(store):
-    curve = [{"dataset": "OASIS", "layer": "conv3", "metric": "accuracy", "level": level,
-              "value": 0.5 + level, "n": 900} for level in (0.5, 0.05)]  # fmt: skip
+    curve = [
+        {
+            "dataset": "OASIS",
+            "layer": "conv3",
+            "metric": "accuracy",
+            "level": level,
+            "value": 0.5 + level,
+            "n": 900,
+        }
+        for level in (0.5, 0.05)
+    ]
     store.write(record("a" * 16, metrics=curve, experiment="low_data"))
     compared = METRICS[0] | {"value": 0.01, "low": -0.01, "high": 0.03, "p": 0.25}
     store.write(record("b" * 16, metrics=[compared], experiment="comparison"))
@@ -237,8 +264,9 @@ def test_a_checkpoint_comes_back_and_replaces_the_last(tmp_path):
     assert torch.equal(tensors["weight"], torch.full((2, 3), 2.0))
     assert header["epoch"] == 2 and header["sha256"] == sha256
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "checkpoint.json", "epoch-0002.safetensors",
-    ]  # fmt: skip
+        "checkpoint.json",
+        "epoch-0002.safetensors",
+    ]
 
 
 def test_memory_format_and_gradients_do_not_reach_the_file(tmp_path):
@@ -298,9 +326,19 @@ def rewrite(old, new):
         (drop("history"), "checkpoint.json: not the header of a checkpoint, history"),
         (drop("config"), "checkpoint.json: not the header of a checkpoint, config"),
     ],
-    ids=["altered", "gone", "path", "epoch", "broken", "list", "sha256", "file", "history",
-         "config"],
-)  # fmt: skip
+    ids=[
+        "altered",
+        "gone",
+        "path",
+        "epoch",
+        "broken",
+        "list",
+        "sha256",
+        "file",
+        "history",
+        "config",
+    ],
+)
 def test_an_altered_checkpoint_is_refused(change, message, tmp_path):
     save(tmp_path, 1)
     change(tmp_path)

@@ -61,10 +61,21 @@ def ask(asked, root, **changes):
         root: of the photographs; None where they are not at hand.
         changes: to what is asked.
     """
-    named = SimpleNamespace(**{
-        "config": TINY, "random": RANDOM, "adapt": ADAPT, "probe": PROBE, "layer": "conv3",
-        "fractions": FRACTIONS, "subsets": 1, "limit": 4, "pairs": 6, "size_px": 67, **changes,
-    })  # fmt: skip
+    named = SimpleNamespace(
+        **{
+            "config": TINY,
+            "random": RANDOM,
+            "adapt": ADAPT,
+            "probe": PROBE,
+            "layer": "conv3",
+            "fractions": FRACTIONS,
+            "subsets": 1,
+            "limit": 4,
+            "pairs": 6,
+            "size_px": 67,
+            **changes,
+        }
+    )
     holiday = runs.folder_photographs(root and root / "holiday", "holiday")
     oasis = runs.rated("oasis", root and root / "oasis")
     unseen = runs.unseen(oasis.photographs, named.limit, named.pairs)
@@ -90,10 +101,20 @@ def ask(asked, root, **changes):
 
 
 KINDS = (
-    "pretrain", "pretrain random", "held_out", "probe", "probe random", "probe unseen",
-    "comparison", "low_data", "low_data scratch", "adaptation", "confidence", "understanding",
+    "pretrain",
+    "pretrain random",
+    "held_out",
+    "probe",
+    "probe random",
+    "probe unseen",
+    "comparison",
+    "low_data",
+    "low_data scratch",
+    "adaptation",
+    "confidence",
+    "understanding",
     "identifiability",
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -142,11 +163,18 @@ def test_every_kind_is_found_again(made, monkeypatch):
         raise AssertionError("computed twice")
 
     for room, name in (
-        (training, "pretrain"), (training, "load_model"), (training, "evaluate"),
-        (runs.features, "extract"), (runs.probes, "probe"), (runs.probes, "low_data"),
-        (metrics, "compare"), (adaptation, "adapt"), (runs.analysis, "confidence"),
-        (runs.analysis, "identification"), (runs.analysis, "versions"),
-    ):  # fmt: skip
+        (training, "pretrain"),
+        (training, "load_model"),
+        (training, "evaluate"),
+        (runs.features, "extract"),
+        (runs.probes, "probe"),
+        (runs.probes, "low_data"),
+        (metrics, "compare"),
+        (adaptation, "adapt"),
+        (runs.analysis, "confidence"),
+        (runs.analysis, "identification"),
+        (runs.analysis, "versions"),
+    ):
         monkeypatch.setattr(room, name, never)
     monkeypatch.setattr(runs.photographs, "pack", never)
     again = ask(Runs(records.Store(store, compute=False), "smoke", "cpu"), None)
@@ -177,9 +205,17 @@ PROBED = ("probe", "probe random", "probe unseen", "comparison", "low_data", "lo
         ({"config": replace(TINY, seed=1)}, OURS),
         ({"config": replace(TINY, epochs=2)}, OURS),
         ({"adapt": replace(ADAPT, learning_rate=0.02)}, SUPERVISED),
-        ({"random": replace(RANDOM, seed=1)},
-         ("pretrain random", "probe random", "probe unseen", "comparison", "adaptation",
-          "confidence")),
+        (
+            {"random": replace(RANDOM, seed=1)},
+            (
+                "pretrain random",
+                "probe random",
+                "probe unseen",
+                "comparison",
+                "adaptation",
+                "confidence",
+            ),
+        ),
         ({"probe": replace(PROBE, seed=1)}, PROBED),
         ({"probe": replace(PROBE, folds=3)}, (*PROBED, "adaptation", "confidence")),
         ({"layer": "conv4"}, ("low_data",)),
@@ -189,7 +225,7 @@ PROBED = ("probe", "probe random", "probe unseen", "comparison", "low_data", "lo
         ({"limit": 5}, ("probe unseen",)),
         ({"size_px": 68}, ("identifiability",)),
     ],
-)  # fmt: skip
+)
 def test_another_setting_is_another_run(changes, kinds, made, data):
     store, found = made
     ids = planned(store, data, **changes)
@@ -236,10 +272,15 @@ def test_pretraining(made):
         assert training.config_of(record) == (TINY if method == "degradation" else RANDOM)
     last = found["pretrain"]["history"][-1]
     assert found["pretrain"]["metrics"] == [
-        {"dataset": "holiday", "layer": "", "metric": f"training_{key}", "value": last[key],
-         "n": 8 * 7}  # whole batches of 8, seven versions
+        {
+            "dataset": "holiday",
+            "layer": "",
+            "metric": f"training_{key}",
+            "value": last[key],
+            "n": 8 * 7,
+        }  # whole batches of 8, seven versions
         for key in ("cross_entropy", "accuracy")
-    ]  # fmt: skip
+    ]
     assert found["pretrain random"]["metrics"] == []
 
 
@@ -268,9 +309,9 @@ def test_probes_keep_their_scores_beside_the_record(kind, dataset, n, made):
     assert ("truth.groups" in scores) == (dataset == "unseen")
     for layer in LAYERS:
         assert scores[f"{layer}.logit"].shape == scores[f"{layer}.rating"].shape == (2, n)
-        value = np.mean([
-            metrics.accuracy(scores["truth.positive"], row) for row in scores[f"{layer}.logit"]
-        ])  # fmt: skip
+        value = np.mean(
+            [metrics.accuracy(scores["truth.positive"], row) for row in scores[f"{layer}.logit"]]
+        )
         assert values(record, metric="accuracy")[layer] == pytest.approx(value)
     assert "logit" not in str(record["metrics"]) and "scores" not in record
 
@@ -339,8 +380,9 @@ def test_a_band_is_the_range_of_the_subsets():
     ]
     rows = runs._by_fraction(curve, "ava", "conv3")
     assert [(row["level"], row["low"], row["high"]) for row in rows] == [
-        (0.1, 0.5, 0.5), (0.5, 0.6, 0.8),
-    ]  # fmt: skip
+        (0.1, 0.5, 0.5),
+        (0.5, 0.6, 0.8),
+    ]
     assert rows[1]["value"] == pytest.approx(0.7)
 
 
@@ -377,8 +419,14 @@ def test_understanding_has_its_tables(made):
     record = made[1]["understanding"]
     tables = record["tables"]
     assert set(tables) == {
-        "confusion", "weights", "nearest", "photographs", "distances", "neighbours", "filters",
-    }  # fmt: skip
+        "confusion",
+        "weights",
+        "nearest",
+        "photographs",
+        "distances",
+        "neighbours",
+        "filters",
+    }
     counts = np.array(tables["confusion"])
     assert counts.shape == (22, 22) and (counts.sum(1) == RATED).all()
     shares = values(record, metric="class_accuracy")
@@ -454,9 +502,10 @@ def test_photographs_not_at_hand_are_named(tmp_path):
     asked = Runs(records.Store(tmp_path), "smoke", "cpu")
     with pytest.raises(records.RecordMissing, match="'holiday' are not at hand.*--data-root"):
         asked.pretrain(TINY, runs.folder_photographs(None, "holiday"))
-    files.write_json(tmp_path / "data" / "holiday-72.json", {
-        "name": "holiday", "sha256": "0" * 64, "photographs": 9, "left_out": 0,
-    })  # fmt: skip
+    files.write_json(
+        tmp_path / "data" / "holiday-72.json",
+        {"name": "holiday", "sha256": "0" * 64, "photographs": 9, "left_out": 0},
+    )
     with pytest.raises(records.RecordMissing, match="'holiday' are needed.*--data-root"):
         asked.pretrain(TINY, runs.folder_photographs(None, "holiday"))
 

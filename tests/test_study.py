@@ -24,12 +24,22 @@ PROBE = ProbeConfig(repeats=1, folds=2, inner_folds=2, penalties=(1e-2, 1.0), ep
 def tiny(monkeypatch):
     """Scale "smoke" made to last seconds."""
     scale = replace(
-        SCALES["smoke"], pretrain=TINY, methods=("random", OURS), options={}, probe=PROBE,
-        unseen_pairs=6, benchmarks=("unseen", "oasis"), fractions=(0.5,), subsets=1,
-        scratch=("oasis",), adapt=labels_config(TINY, learning_rate=0.01),
-        adapt_starts=(("alexnet", "scratch"), ("alexnet", OURS)), ablation=TINY,
-        ablations=("reference", "levels"), pages=tuple(PAGES),
-    )  # fmt: skip
+        SCALES["smoke"],
+        pretrain=TINY,
+        methods=("random", OURS),
+        options={},
+        probe=PROBE,
+        unseen_pairs=6,
+        benchmarks=("unseen", "oasis"),
+        fractions=(0.5,),
+        subsets=1,
+        scratch=("oasis",),
+        adapt=labels_config(TINY, learning_rate=0.01),
+        adapt_starts=(("alexnet", "scratch"), ("alexnet", OURS)),
+        ablation=TINY,
+        ablations=("reference", "levels"),
+        pages=tuple(PAGES),
+    )
     monkeypatch.setitem(study.SCALES, "smoke", scale)
     monkeypatch.setattr(runs, "HELD_OUT_CROPS", 40)
 
@@ -147,16 +157,25 @@ def test_pages_hold_what_they_are_about(planned):
     assert probes.count(("probe", OURS)) == probes.count(("probe", "random")) == 2 * 2
     assert probes.count(("comparison", "random")) == 2 and len(probes) == 12
     assert pages["04_low_data"] == [
-        ("low_data", "random"), ("low_data", OURS),
-        ("low_data", "random"), ("low_data", OURS), ("low_data", "scratch"),
-    ]  # fmt: skip
+        ("low_data", "random"),
+        ("low_data", OURS),
+        ("low_data", "random"),
+        ("low_data", OURS),
+        ("low_data", "scratch"),
+    ]
     adapted = pages["05_adaptation"]
     assert adapted.count(("adaptation", "scratch")) == 2 == adapted.count(("adaptation", OURS))
     assert adapted.count(("probe", OURS)) == 2 and len(adapted) == 7
     assert pages["06_ablations"] == [
-        ours, ("probe", OURS), ("probe", OURS),
-        ours, ("probe", OURS), ("comparison", OURS), ("probe", OURS), ("comparison", OURS),
-    ]  # fmt: skip
+        ours,
+        ("probe", OURS),
+        ("probe", OURS),
+        ours,
+        ("probe", OURS),
+        ("comparison", OURS),
+        ("probe", OURS),
+        ("comparison", OURS),
+    ]
     assert pages["07_confidence"] == 2 * [("adaptation", "scratch"), ("confidence", "scratch")]
     assert pages["08_understanding"] == [("understanding", OURS)]
     others = [name for name in PAGES if name != "14_longer"]  # whose budget is another
@@ -216,9 +235,10 @@ def test_ablations_change_what_their_names_say(tmp_path):
         task = asked_for.pop("method", OURS)
         changed = {k for k, v in config["options"].items() if v != reference["options"][k]}
         assert changed == {
-            k for k, v in asked_for.items()
+            k
+            for k, v in asked_for.items()
             if (list(v) if type(v) is tuple else v) != reference["options"][k]
-        }, name  # fmt: skip
+        }, name
         named = {"method": task} | ({"row": OURS} if task != OURS else {})
         assert {k: v for k, v in config.items() if k != "options"} == {
             k: v for k, v in reference.items() if k != "options"
@@ -451,8 +471,9 @@ def test_fewer_photographs_are_seen_as_often_in_all(study_planned, monkeypatch):
     )
     assert SCALES["study"].ablation_every == 2
     assert (config["epochs"], config["drop_every_epochs"]) == (
-        2 * whole["epochs"], 2 * whole["drop_every_epochs"],
-    )  # fmt: skip
+        2 * whole["epochs"],
+        2 * whole["drop_every_epochs"],
+    )
     assert asked.fewer_photographs()["data"][0]["name"] == "photos-every-4"
 
 
@@ -470,9 +491,11 @@ def test_an_ablation_may_be_another_task(study_planned, monkeypatch):
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_new_pages_are_planned_without_data(scale, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "PUBLISHED_COUNTS", {
-        "photos": 400, "photos-every-2": 200, "photos-every-8": 50, **runs.PUBLISHED_COUNTS,
-    })  # fmt: skip
+    monkeypatch.setattr(
+        runs,
+        "PUBLISHED_COUNTS",
+        {"photos": 400, "photos-every-2": 200, "photos-every-8": 50, **runs.PUBLISHED_COUNTS},
+    )
     asked = Study(scale, tmp_path / "none", device="cpu")
     asked.runs.plan = {}
     kinds = {
@@ -483,8 +506,15 @@ def test_new_pages_are_planned_without_data(scale, tmp_path, monkeypatch):
         "14_longer": set(),
     }
     if SCALES[scale].longer_epochs:
-        kinds["14_longer"] = {"pretrain", "held_out", "probe", "comparison", "selected",
-                              "by_operation", "inquiry_comparison"}  # fmt: skip
+        kinds["14_longer"] = {
+            "pretrain",
+            "held_out",
+            "probe",
+            "comparison",
+            "selected",
+            "by_operation",
+            "inquiry_comparison",
+        }
     if scale != "smoke":  # photographs of its own, and benchmarks that they may hold
         kinds["11_checks"] |= {"near_duplicates"}
         kinds["12_why"] |= {"within_kinds"}

@@ -6,23 +6,44 @@ from aesthlib import tables
 
 
 def record(run_id, experiment, method="rotation", seed=0, metrics=(), **config):
-    return {"run_id": run_id, "experiment": experiment, "method": method, "seed": seed,
-            "config": config, "metrics": list(metrics)}  # fmt: skip
+    return {
+        "run_id": run_id,
+        "experiment": experiment,
+        "method": method,
+        "seed": seed,
+        "config": config,
+        "metrics": list(metrics),
+    }
 
 
 def row(metric, layer, value):
-    return {"dataset": "oasis", "metric": metric, "layer": layer, "value": value,
-            "low": value - 0.02, "high": value + 0.01, "p": 0.0312, "n": 900}  # fmt: skip
+    return {
+        "dataset": "oasis",
+        "metric": metric,
+        "layer": layer,
+        "value": value,
+        "low": value - 0.02,
+        "high": value + 0.01,
+        "p": 0.0312,
+        "n": 900,
+    }
 
 
 FOUND = [
     record("a", "probe", "degradation", pretrain="long"),
     record("b", "probe", seed=2, pretrain="short"),
-    record("c", "comparison", ours="a", theirs="b", metrics=[
-        row("accuracy", "conv1", 0.5), row("accuracy", "average", 0.015),
-        row("srcc", "average", -0.1),
-    ]),
-]  # fmt: skip
+    record(
+        "c",
+        "comparison",
+        ours="a",
+        theirs="b",
+        metrics=[
+            row("accuracy", "conv1", 0.5),
+            row("accuracy", "average", 0.015),
+            row("srcc", "average", -0.1),
+        ],
+    ),
+]
 
 
 def test_differences_are_those_of_the_average_layer():

@@ -14,13 +14,21 @@ from aesthlib.pretext.labels import Labels
 from aesthlib.training import PretrainConfig, evaluate, load_backbone, load_model, pretrain
 
 FEW = Degradation.Options(
-    operations=("rotation", "exposure"), operations_per_patch=1, entropy_from_epoch=1,
+    operations=("rotation", "exposure"),
+    operations_per_patch=1,
+    entropy_from_epoch=1,
     triplet_from_epoch=1,
-)  # fmt: skip
+)
 TINY = PretrainConfig(
-    size_px=67, shorter_edge_px=70, epochs=3, batch_size=2, learning_rate=0.01,
-    drop_every_epochs=2, precision="fp32", options=FEW,
-)  # fmt: skip
+    size_px=67,
+    shorter_edge_px=70,
+    epochs=3,
+    batch_size=2,
+    learning_rate=0.01,
+    drop_every_epochs=2,
+    precision="fp32",
+    options=FEW,
+)
 
 
 def tiny(**changes):
@@ -315,10 +323,14 @@ def test_a_whole_model_is_loaded_frozen(trained, speckled):
 
 @pytest.mark.parametrize(
     "config",
-    [TINY, PretrainConfig(), PretrainConfig(method="labels", options=Labels.Options(3)),
-     PretrainConfig(method="jigsaw", backbone="resnet18", seed=4)],
+    [
+        TINY,
+        PretrainConfig(),
+        PretrainConfig(method="labels", options=Labels.Options(3)),
+        PretrainConfig(method="jigsaw", backbone="resnet18", seed=4),
+    ],
     ids=lambda config: f"{config.method} {config.backbone}",
-)  # fmt: skip
+)
 def test_a_config_comes_back_from_its_record(config):
     settings = json.loads(json.dumps(records.resolved(config)))
     assert training.config_of({"config": settings}) == config
@@ -328,10 +340,14 @@ def test_a_config_comes_back_from_its_record(config):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"probe": {}}, records.resolved(TINY) | {"options": {"speed": 3}},
-     {k: v for k, v in records.resolved(TINY).items() if k != "epochs"}],
+    [
+        {},
+        {"probe": {}},
+        records.resolved(TINY) | {"options": {"speed": 3}},
+        {k: v for k, v in records.resolved(TINY).items() if k != "epochs"},
+    ],
     ids=["none", "of a probe", "unknown option", "one missing"],
-)  # fmt: skip
+)
 def test_settings_of_something_else_are_refused(settings):
     with pytest.raises(ValueError, match="not the settings of a training"):
         training.config_of({"config": settings})

@@ -39,9 +39,18 @@ PUBLISHED = {
 CUHK_PQ_CLASSES = ("HighQuality", "LowQuality")
 AADB_LISTS = {"train": "Train", "validation": "Validation", "test": "TestNew"}
 AADB_ATTRIBUTES = (
-    "BalacingElements", "ColorHarmony", "Content", "DoF", "Light", "MotionBlur", "Object",
-    "Repetition", "RuleOfThirds", "Symmetry", "VividColor",
-)  # fmt: skip
+    "BalacingElements",
+    "ColorHarmony",
+    "Content",
+    "DoF",
+    "Light",
+    "MotionBlur",
+    "Object",
+    "Repetition",
+    "RuleOfThirds",
+    "Symmetry",
+    "VividColor",
+)
 RATED_FOLDERS = {  # name, columns of the mean rating and of the kind of photograph
     "oasis": ("OASIS", "beauty_mean", "category"),
     "vessel": ("Vessel", "rating_mean", "image_type"),
@@ -138,9 +147,15 @@ def read_ava(folder: Path) -> Benchmark:
     holds = next((f for f in ("images", "image") if (folder / f).is_dir()), ".")
     counts = {"rows": rows, "test names": test_names, "repeated rows": rows - len(means)}
     return _benchmark(
-        "AVA", list(means), [folder / holds], mos, mos >= 5, "mean rating at or above 5", splits,
+        "AVA",
+        list(means),
+        [folder / holds],
+        mos,
+        mos >= 5,
+        "mean rating at or above 5",
+        splits,
         counts,
-    )  # fmt: skip
+    )
 
 
 def read_aadb(folder: Path) -> Benchmark:
@@ -173,9 +188,15 @@ def read_aadb(folder: Path) -> Benchmark:
     if not any((folder / place).is_dir() for place in places):
         places = ("datasetImages_warp256",)  # the two sizes are never mixed
     return _benchmark(
-        "AADB", list(scores), [folder / place for place in places], mos, mos >= 0.5,
-        "score at or above 0.5", tuple(splits), Counter(splits),
-    )  # fmt: skip
+        "AADB",
+        list(scores),
+        [folder / place for place in places],
+        mos,
+        mos >= 0.5,
+        "score at or above 0.5",
+        tuple(splits),
+        Counter(splits),
+    )
 
 
 def aadb_attributes(folder: Path, benchmark: Benchmark) -> dict[str, np.ndarray]:
@@ -248,11 +269,15 @@ def read_cuhk_pq(folder: Path, seed: int = 0) -> Benchmark:
     )
     _say("CUHK-PQ", "files outside the categories' folders", sorted(extra))
     return Benchmark(
-        "CUHK-PQ", sources, None, np.array([s.label == "HighQuality" for s in sources]),
-        "in the folder HighQuality", splits=tuple(source.split for source in sources),
+        "CUHK-PQ",
+        sources,
+        None,
+        np.array([s.label == "HighQuality" for s in sources]),
+        "in the folder HighQuality",
+        splits=tuple(source.split for source in sources),
         counts={cell: len(names) for cell, names in found.items()} | {"photographs": len(side)},
         extra=tuple(sorted(extra)),
-    )  # fmt: skip
+    )
 
 
 def read_rated_folder(folder: Path, benchmark: str) -> Benchmark:
@@ -294,9 +319,16 @@ def read_rated_folder(folder: Path, benchmark: str) -> Benchmark:
     mos = np.array(list(means.values()))
     median = float(np.median(mos))
     return _benchmark(
-        name, list(means), [folder / "images"], mos, mos >= median,
-        f"mean rating at or above the median {median:g}", None, {"rows": len(means)}, tuple(kinds),
-    )  # fmt: skip
+        name,
+        list(means),
+        [folder / "images"],
+        mos,
+        mos >= median,
+        f"mean rating at or above the median {median:g}",
+        None,
+        {"rows": len(means)},
+        tuple(kinds),
+    )
 
 
 READERS = {
@@ -334,9 +366,16 @@ def _benchmark(
     _say(name, "files without a rating passed over", extra)
     there = len(found) - len(extra)
     return Benchmark(
-        name, sources, mos, positive, threshold, splits=splits,
-        counts={**counts, "photographs": there}, extra=extra, kinds=kinds,
-    )  # fmt: skip
+        name,
+        sources,
+        mos,
+        positive,
+        threshold,
+        splits=splits,
+        counts={**counts, "photographs": there},
+        extra=extra,
+        kinds=kinds,
+    )
 
 
 def _is_image(file: str) -> bool:

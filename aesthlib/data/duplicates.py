@@ -55,8 +55,9 @@ def near_duplicates(one: Pack, other: Pack | None = None) -> tuple[list[Pair], f
             a = a + start
             for rows in torch.arange(len(a)).split(CANDIDATES):
                 values = (_fine(first[1][a[rows]]) * _fine(fine[b[rows]])).sum(1)
-                for i, j, value in zip(a[rows].tolist(), b[rows].tolist(), values.tolist(),
-                                       strict=True):  # fmt: skip
+                for i, j, value in zip(
+                    a[rows].tolist(), b[rows].tolist(), values.tolist(), strict=True
+                ):
                     seen[i, j] = max(value, seen.get((i, j), 0.0))
     pairs = [Pair(one.names[i], names[j], value) for (i, j), value in seen.items() if value > FINE]
     below = max((value for value in seen.values() if value <= FINE), default=0.0)

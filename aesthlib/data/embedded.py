@@ -86,6 +86,8 @@ def _decoded(shorter_edge_px: int) -> list[Tensor]:
 
 def _cut(pixels: Tensor, size_px: int, down: float, right: float) -> Tensor:
     """A square at a place between the upper left (0, 0) and the lower right (1, 1)."""
-    top, left = (int((side - size_px) * share) for side, share in
-                 zip(pixels.shape[1:], (down, right), strict=True))  # fmt: skip
+    top, left = (
+        int((side - size_px) * share)
+        for side, share in zip(pixels.shape[1:], (down, right), strict=True)
+    )
     return pixels[:, top : top + size_px, left : left + size_px]

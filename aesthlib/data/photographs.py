@@ -180,11 +180,17 @@ class Pack:
         if labels is None:
             labels = tuple(self.labels[row] for row in chosen) if self.labels else ()
         named = [[self.names[row] for row in chosen], labels]
-        return Pack(**{
-            **self.__dict__, "sha256": files.digest([self.sha256, *named]),
-            "offsets": self.offsets[rows], "heights": self.heights[rows],
-            "widths": self.widths[rows], "names": tuple(named[0]), "labels": labels,
-        })  # fmt: skip
+        return Pack(
+            **{
+                **self.__dict__,
+                "sha256": files.digest([self.sha256, *named]),
+                "offsets": self.offsets[rows],
+                "heights": self.heights[rows],
+                "widths": self.widths[rows],
+                "names": tuple(named[0]),
+                "labels": labels,
+            }
+        )
 
     def crop(self, index: Tensor, top: Tensor, left: Tensor, size_px: int, flip: Tensor) -> Tensor:
         """Cut square patches, all in one gather from the pixels, on their device.
@@ -367,8 +373,10 @@ def examine(
 def _read(source: Source, shorter_edge_px: int) -> tuple[dict, np.ndarray | None]:
     """A manifest row without its offset, and the pixels where the file is a photograph."""
     row = dict.fromkeys(COLUMNS, "") | {
-        "file": source.name, "split": source.split, "label": source.label,
-    }  # fmt: skip
+        "file": source.name,
+        "split": source.split,
+        "label": source.label,
+    }
     try:
         row["sha256"] = files.sha256(source.path)
         pixels = decode(source.path, shorter_edge_px)

@@ -166,10 +166,12 @@ def _warp(images: Tensor, zooms: tuple[float, ...], degrees: float = 0.0) -> Ten
         F.grid_sample(
             images[None, :, channel].float(),  # photographs share a grid as channels of one
             (grid / zoom).float().to(images.device),
-            mode="bicubic", padding_mode="border", align_corners=False,
+            mode="bicubic",
+            padding_mode="border",
+            align_corners=False,
         )[0]
         for channel, zoom in enumerate(zooms)
-    ]  # fmt: skip
+    ]
     return torch.stack(channels, 1)
 
 
@@ -268,8 +270,12 @@ class Unseen:
         labels = tuple("positive" if good else "negative" for good in self.positive)
         told = [self.photographs.sha256, names, side, self.seed]
         return Pack(
-            name="unseen", sha256=files.digest(told), pixels=pixels,
+            name="unseen",
+            sha256=files.digest(told),
+            pixels=pixels,
             offsets=torch.arange(count) * 3 * side * side,
-            heights=torch.full((count,), side), widths=torch.full((count,), side),
-            names=names, labels=labels,
-        )  # fmt: skip
+            heights=torch.full((count,), side),
+            widths=torch.full((count,), side),
+            names=names,
+            labels=labels,
+        )

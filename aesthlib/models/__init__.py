@@ -13,6 +13,14 @@ from .backbones import (
 from .heads import hidden, linear
 
 __all__ = [
-    "BACKBONES", "LAYERS", "SMALLEST_PX", "Backbone", "LabChannels", "build", "hidden", "linear",
-    "pool_for_probe", "training_flops",
-]  # fmt: skip
+    "BACKBONES",
+    "LAYERS",
+    "SMALLEST_PX",
+    "Backbone",
+    "LabChannels",
+    "build",
+    "hidden",
+    "linear",
+    "pool_for_probe",
+    "training_flops",
+]

@@ -63,9 +63,13 @@ class Backbone(nn.Module):
     """
 
     def __init__(
-        self, stages: dict[str, nn.Module], channels: tuple[int, ...], cell_px: int, first_px: int,
+        self,
+        stages: dict[str, nn.Module],
+        channels: tuple[int, ...],
+        cell_px: int,
+        first_px: int,
         door: nn.Module | None = None,
-    ):  # fmt: skip
+    ):
         super().__init__()
         self.door = door or Normalize()
         self.stages = nn.ModuleDict(stages)
@@ -93,9 +97,12 @@ class Backbone(nn.Module):
         start = self.first_px - self.cell_px // 2
         before, outside = max(start, 0), max(-start, 0)
         means = F.avg_pool2d(
-            values[..., before:, before:], self.cell_px, padding=outside, ceil_mode=True,
+            values[..., before:, before:],
+            self.cell_px,
+            padding=outside,
+            ceil_mode=True,
             count_include_pad=False,
-        )  # fmt: skip
+        )
         return means[..., : size[0], : size[1]]
 
 
@@ -172,9 +179,7 @@ def _scaled(channels: tuple[int, ...], width: float) -> tuple[int, ...]:
     return tuple(int(count * width) for count in channels)
 
 
-BACKBONES = {
-    "alexnet": alexnet, "resnet18": resnet18, "alexnet_torchvision": alexnet_torchvision,
-}  # fmt: skip
+BACKBONES = {"alexnet": alexnet, "resnet18": resnet18, "alexnet_torchvision": alexnet_torchvision}
 SMALLEST_PX = {"alexnet": 67, "resnet18": 32, "alexnet_torchvision": 63}
 
 

@@ -16,7 +16,26 @@ from .schedule import Plan, degrade, draw
 from .table import CLASSES, NAMES, NONE, OPERATIONS, PRESETS, Operation, Reading, apply, operation
 
 __all__ = [
-    "CLASSES", "NAMES", "NONE", "OPERATIONS", "PRESETS", "Operation", "Plan", "Reading", "apply",
-    "degrade", "downsample", "draw", "expose", "gaussian_blur", "gaussian_noise", "jpeg", "mixup",
-    "operation", "patch_shuffle", "pixelate", "quantize", "rotate",
-]  # fmt: skip
+    "CLASSES",
+    "NAMES",
+    "NONE",
+    "OPERATIONS",
+    "PRESETS",
+    "Operation",
+    "Plan",
+    "Reading",
+    "apply",
+    "degrade",
+    "downsample",
+    "draw",
+    "expose",
+    "gaussian_blur",
+    "gaussian_noise",
+    "jpeg",
+    "mixup",
+    "operation",
+    "patch_shuffle",
+    "pixelate",
+    "quantize",
+    "rotate",
+]

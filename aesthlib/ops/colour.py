@@ -10,8 +10,10 @@ from .functional import check_images, to_uint8
 GRID = 10  # of the ab plane, side of a bin
 # sRGB (IEC 61966-2-1) to XYZ, and the white D65 of the 2° observer
 TO_XYZ = (
-    (0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227),
-)  # fmt: skip
+    (0.412453, 0.357580, 0.180423),
+    (0.212671, 0.715160, 0.072169),
+    (0.019334, 0.119193, 0.950227),
+)
 WHITE = (0.95047, 1.0, 1.08883)
 
 

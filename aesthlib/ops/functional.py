@@ -254,8 +254,9 @@ def pixelate(images: Tensor, block_px: int) -> Tensor:
     if block_px == 1:
         return images.clone()
     block_px = int(block_px)
-    rows, columns = (torch.arange(side, device=images.device) // block_px
-                     for side in images.shape[2:])  # fmt: skip
+    rows, columns = (
+        torch.arange(side, device=images.device) // block_px for side in images.shape[2:]
+    )
     pixels = _channels_last(images)
 
     def work(pixels: Tensor) -> Tensor:

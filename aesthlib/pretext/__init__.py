@@ -12,11 +12,18 @@ from torch import Generator, Tensor, nn
 from .. import models
 
 TASKS = {
-    "degradation": "Degradation", "rotation": "Rotation", "context": "Context", "jigsaw": "Jigsaw",
-    "colorization": "Colorization", "split_brain": "SplitBrain", "counting": "Counting",
-    "random": "Random", "labels": "Labels", "published": "Published",
+    "degradation": "Degradation",
+    "rotation": "Rotation",
+    "context": "Context",
+    "jigsaw": "Jigsaw",
+    "colorization": "Colorization",
+    "split_brain": "SplitBrain",
+    "counting": "Counting",
+    "random": "Random",
+    "labels": "Labels",
+    "published": "Published",
     "degradation_cropped": "DegradationCropped",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -60,10 +60,15 @@ class Degradation(Task):
                     f"operations_per_patch must lie in [1, {len(self.operations)}], "
                     f"got {self.operations_per_patch}"
                 )
-            settings.hold(self, {
-                "lambda_triplet": 0, "triplet_from_epoch": 0, "entropy_alpha": 0,
-                "entropy_from_epoch": 0,
-            })  # fmt: skip
+            settings.hold(
+                self,
+                {
+                    "lambda_triplet": 0,
+                    "triplet_from_epoch": 0,
+                    "entropy_alpha": 0,
+                    "entropy_from_epoch": 0,
+                },
+            )
 
     def __init__(self, backbone: nn.Module, options: Options, seed: int):
         super().__init__(backbone, options, seed)

@@ -102,10 +102,17 @@ class Jigsaw(Task):
 
         def __post_init__(self):
             settings.settle(self)
-            settings.hold(self, {
-                "permutations": 2, "puzzles_per_patch": 1, "tile_px": 1, "gap_px": 0,
-                "channel_jitter_px": 0, "grey": 0,
-            })  # fmt: skip
+            settings.hold(
+                self,
+                {
+                    "permutations": 2,
+                    "puzzles_per_patch": 1,
+                    "tile_px": 1,
+                    "gap_px": 0,
+                    "channel_jitter_px": 0,
+                    "grey": 0,
+                },
+            )
             if self.permutations > math.factorial(TILES):
                 raise ValueError(f"permutations must be at most 9!, got {self.permutations}")
             if self.grey > 1:

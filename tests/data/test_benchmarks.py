@@ -162,9 +162,12 @@ def fails(name, folder, path, change, message):
 
 @pytest.mark.parametrize(
     ("name", "path"),
-    [("ava", "AVA.txt"), ("ava", "aesthetics_image_lists/generic_test.jpgl"),
-     ("aadb", "imgListFiles_label/imgListValidationRegression_score.txt")],
-)  # fmt: skip
+    [
+        ("ava", "AVA.txt"),
+        ("ava", "aesthetics_image_lists/generic_test.jpgl"),
+        ("aadb", "imgListFiles_label/imgListValidationRegression_score.txt"),
+    ],
+)
 def test_an_empty_list_and_another_encoding_are_errors(name, path, tree):
     folder = tree(name)
     fails(name, folder, path, lambda text: "\n \n", "the file is empty")
@@ -186,9 +189,7 @@ def test_ava(tree):
     assert benchmark.mos[0] == first and benchmark.mos[2] == 5.0 and benchmark.mos[4] == 10.0
     assert benchmark.positive.tolist() == [True, False, True, False, True]
     assert benchmark.splits == ("train", "test", "train", "train", "test")
-    assert benchmark.counts == {
-        "rows": 5, "test names": 2, "repeated rows": 0, "photographs": 5,
-    }  # fmt: skip
+    assert benchmark.counts == {"rows": 5, "test names": 2, "repeated rows": 0, "photographs": 5}
 
 
 @pytest.mark.parametrize("place", ["image", "."])
@@ -282,9 +283,11 @@ def test_aadb_photographs_of_one_size_are_not_mixed_with_another(tree):
     original, new, warped = (
         folder / name
         for name in (
-            "datasetImages_originalSize", "AADB_newtest_originalSize", "datasetImages_warp256",
+            "datasetImages_originalSize",
+            "AADB_newtest_originalSize",
+            "datasetImages_warp256",
         )
-    )  # fmt: skip
+    )
     photograph(warped / "farm6_b.jpg")
     new.mkdir()
     (original / "farm6_b.jpg").rename(new / "farm6_b.jpg")
@@ -310,13 +313,17 @@ def test_aadb_photographs_of_one_size_are_not_mixed_with_another(tree):
         (replace(" 0.75", " -0.1"), r"line 2: score must lie in \[0, 1\], got -0.1"),
         (replace(" 0.75", " nan"), r"line 2: score must lie in \[0, 1\], got nan"),
         (replace("farm6", "../farm6"), "line 2: file must be a plain name"),
-        (replace("farm6", "farm5"),
-         "line 2: farm5_b.jpg stands in imgListTestNewRegression_score.txt, line 1, too"),
-        (replace("farm6", "farm2"),
-         "line 2: farm2_b.jpg stands in imgListTrainRegression_score.txt, line 2, too"),
+        (
+            replace("farm6", "farm5"),
+            "line 2: farm5_b.jpg stands in imgListTestNewRegression_score.txt, line 1, too",
+        ),
+        (
+            replace("farm6", "farm2"),
+            "line 2: farm2_b.jpg stands in imgListTrainRegression_score.txt, line 2, too",
+        ),
     ],
     ids=["cut", "more", "word", "above", "below", "nan", "path", "doubled", "in another split"],
-)  # fmt: skip
+)
 def test_aadb_errors_name_file_and_line(change, message, tree):
     path = "imgListFiles_label/imgListTestNewRegression_score.txt"
     fails("aadb", tree("aadb"), path, change, message)
@@ -472,9 +479,23 @@ def test_reads_names_ratings_and_classes(name, tree):
         (lambda text: "\n".join(text.splitlines()[:3]) + "\nCut.jpg", "line 4: .* got None"),
         (replace("Beach.jpg", "Beach, the.jpg"), "line 3: more values than columns"),
     ],
-    ids=["no file column", "no rating column", "empty", "no rows", "doubled", "path", "no name",
-         "word", "no rating", "nan", "below", "above", "cut off", "comma"],
-)  # fmt: skip
+    ids=[
+        "no file column",
+        "no rating column",
+        "empty",
+        "no rows",
+        "doubled",
+        "path",
+        "no name",
+        "word",
+        "no rating",
+        "nan",
+        "below",
+        "above",
+        "cut off",
+        "comma",
+    ],
+)
 def test_errors_name_file_and_line(name, change, message, tree):
     fails(name, tree(name), "ratings.csv", change, message)
 

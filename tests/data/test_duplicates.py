@@ -19,9 +19,14 @@ def pack_of(images, name="made"):
     sizes = torch.tensor([image.shape[:2] for image in images.values()])
     bytes_of = 3 * sizes.prod(1)
     return Pack(
-        name, "0" * 64, torch.from_numpy(np.concatenate([v.ravel() for v in images.values()])),
-        bytes_of.cumsum(0) - bytes_of, sizes[:, 0], sizes[:, 1], tuple(images),
-    )  # fmt: skip
+        name,
+        "0" * 64,
+        torch.from_numpy(np.concatenate([v.ravel() for v in images.values()])),
+        bytes_of.cumsum(0) - bytes_of,
+        sizes[:, 0],
+        sizes[:, 1],
+        tuple(images),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +60,11 @@ def copies(originals):
 
 
 SAME = {
-    ("astronaut.png", "smaller"), ("chelsea.png", "larger"), ("coffee.png", "mirrored"),
+    ("astronaut.png", "smaller"),
+    ("chelsea.png", "larger"),
+    ("coffee.png", "mirrored"),
     ("rocket.jpg", "grey levels"),
-}  # fmt: skip
+}
 
 
 def test_copies_are_found_and_nothing_else(originals, copies):

@@ -88,10 +88,26 @@ def animation(path):
         ("webp", plain("RGB", (10, 20, 30), lossless=True), (10, 20, 30)),
         ("bmp", plain("RGB", (10, 20, 30)), (10, 20, 30)),
     ],
-    ids=["RGB", "grey", "grey JPEG", "bilevel", "grey with alpha", "alpha", "transparent colour",
-         "palette", "transparent index", "translucent palette", "CMYK", "16-bit", "16-bit TIFF",
-         "float TIFF", "animated GIF", "WebP", "BMP"],
-)  # fmt: skip
+    ids=[
+        "RGB",
+        "grey",
+        "grey JPEG",
+        "bilevel",
+        "grey with alpha",
+        "alpha",
+        "transparent colour",
+        "palette",
+        "transparent index",
+        "translucent palette",
+        "CMYK",
+        "16-bit",
+        "16-bit TIFF",
+        "float TIFF",
+        "animated GIF",
+        "WebP",
+        "BMP",
+    ],
+)
 def test_every_kind_becomes_8_bit_rgb(suffix, write, colour, tmp_path):
     path = tmp_path / f"image.{suffix}"
     write(path)

@@ -125,8 +125,9 @@ def test_the_documented_values(strength):
     half = torch.cat([flat(0, 0, 0), flat(200, 200, 200)], 3)
     pulled = unseen.contrast_loss(half, strength)
     assert pulled.unique().tolist() == [
-        round(100 - 100 * (0.9 - 0.2 * strength)), round(100 + 100 * (0.9 - 0.2 * strength)),
-    ]  # fmt: skip
+        round(100 - 100 * (0.9 - 0.2 * strength)),
+        round(100 + 100 * (0.9 - 0.2 * strength)),
+    ]
 
 
 @pytest.mark.parametrize("strength", LEVELS)

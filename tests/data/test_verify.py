@@ -40,9 +40,12 @@ def test_a_whole_one_has_no_faults_and_a_row_each(aadb):
     assert [row["split"] for row in verdict.rows] == ["train"] * 2 + ["validation"] + ["test"] * 2
     row, path = verdict.rows[3], aadb / "datasetImages_warp256" / "d.jpg"
     assert row == {
-        "file": "d.jpg", "split": "test", "label": "0.1", "problem": "",
+        "file": "d.jpg",
+        "split": "test",
+        "label": "0.1",
+        "problem": "",
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }  # fmt: skip
+    }
 
 
 def test_what_is_missing_broken_or_extra_is_told_apart(aadb):
@@ -89,8 +92,10 @@ def test_any_folder_and_folders_that_are_classes(tmp_path):
     assert verdict.faults == ["1 broken"] and verdict.broken[0].startswith("dog/broken.jpg: ")
     verdict = verify.check("labels", tmp_path)
     assert dict((what, n) for what, n, _ in verdict.counts) == {
-        "cat": 2, "dog": 2, "photographs": 4,
-    }  # fmt: skip
+        "cat": 2,
+        "dog": 2,
+        "photographs": 4,
+    }
     assert [row["label"] for row in verdict.rows] == ["cat", "cat", "dog", "dog"]
     with pytest.raises(ValueError, match="the data set must be one of oasis, .*, got 'imagenet'"):
         verify.check("imagenet", tmp_path)

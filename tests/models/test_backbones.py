@@ -180,9 +180,10 @@ def test_cells_are_as_many_as_conv5s(name, size, speckled):
     for row, column in ((0, 0), (side - 1, 1)):  # the slow way
         top, left = (backbone.first_px + backbone.cell_px * (i - 0.5) for i in (row, column))
         part = values[
-            ..., max(int(top), 0) : int(top) + backbone.cell_px,
+            ...,
+            max(int(top), 0) : int(top) + backbone.cell_px,
             max(int(left), 0) : int(left) + backbone.cell_px,
-        ]  # fmt: skip
+        ]
         torch.testing.assert_close(means[..., row, column], part.mean((2, 3)))
 
 

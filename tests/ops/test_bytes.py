@@ -43,10 +43,7 @@ DIGESTS = {
     "mixup/1": "e10a18ab24b67d02",
     "mixup/2": "8131dcd5a87011a6",
 }
-TWO_THREADS = {
-    "downsampling/1": "8e8b4abbc42ff5a8",
-    "downsampling/2": "a459f7a444bdbaa4",
-}
+TWO_THREADS = {"downsampling/1": "8e8b4abbc42ff5a8", "downsampling/2": "a459f7a444bdbaa4"}
 READINGS = {
     "noise_units": "3b8c8f2325f55f7c",
     "shuffle": "5f2585ce33daefe8",

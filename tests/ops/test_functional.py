@@ -108,9 +108,11 @@ def test_stronger_levels_change_more(row, preset, smooth, speckled):
     images = (smooth(4, 227, 227).float() + 0.1 * grain).round().clamp(0, 255).to(torch.uint8)
     changes = [
         (row.apply(images, value, images.flip(0), seeded(), ops.Reading()).float() - images)
-        .abs().mean().item()
+        .abs()
+        .mean()
+        .item()
         for value in row.values(preset)
-    ]  # fmt: skip
+    ]
     assert all(mild < strong for mild, strong in zip(changes, changes[1:], strict=False))
     assert changes[-1] > 0.5
 
@@ -291,9 +293,11 @@ def bilinear(small, factor, height, width):
             down, right = min(top + 1, rows - 1), min(left + 1, columns - 1)
             v, u = v - top, u - left
             large[y, x] = (
-                (1 - v) * (1 - u) * small[top, left] + (1 - v) * u * small[top, right]
-                + v * (1 - u) * small[down, left] + v * u * small[down, right]
-            )  # fmt: skip
+                (1 - v) * (1 - u) * small[top, left]
+                + (1 - v) * u * small[top, right]
+                + v * (1 - u) * small[down, left]
+                + v * u * small[down, right]
+            )
     return large
 
 
@@ -427,9 +431,16 @@ def test_no_border_is_left(name, smooth, speckled):
 
 @pytest.mark.parametrize(
     "name",
-    ["jpeg", "gaussian_noise", "downsampling", "quantization", "pixelation", "gaussian_blur",
-     "patch_shuffle"],
-)  # fmt: skip
+    [
+        "jpeg",
+        "gaussian_noise",
+        "downsampling",
+        "quantization",
+        "pixelation",
+        "gaussian_blur",
+        "patch_shuffle",
+    ],
+)
 def test_rounding_shifts_no_mean(name, smooth):
     row = ops.operation(name)
     images = (smooth(16, 227, 227).float() * 0.5 + 64).round().to(torch.uint8)  # far from clipping

@@ -10,8 +10,21 @@ from PIL import Image
 from aesthlib.ops import functional
 from aesthlib.ops.libjpeg import TRANSFORM, simulate
 
-SIZES = [(227, 227), (128, 128), (40, 33), (33, 40), (16, 16), (17, 31), (8, 5), (3, 5), (5, 3),
-         (2, 2), (1, 1), (1, 20), (20, 1)]  # fmt: skip
+SIZES = [
+    (227, 227),
+    (128, 128),
+    (40, 33),
+    (33, 40),
+    (16, 16),
+    (17, 31),
+    (8, 5),
+    (3, 5),
+    (5, 3),
+    (2, 2),
+    (1, 1),
+    (1, 20),
+    (20, 1),
+]
 
 
 def pillows(image, quality):

@@ -182,9 +182,16 @@ def blind(task, backbone, seen, asked):
 
 def trained(pack, folder):
     config = PretrainConfig(
-        method="colorization", size_px=SIZE, shorter_edge_px=96, epochs=8, crops_per_photograph=8,
-        batch_size=8, learning_rate=0.05, drop_every_epochs=6, precision="fp32",
-    )  # fmt: skip
+        method="colorization",
+        size_px=SIZE,
+        shorter_edge_px=96,
+        epochs=8,
+        crops_per_photograph=8,
+        batch_size=8,
+        learning_rate=0.05,
+        drop_every_epochs=6,
+        precision="fp32",
+    )
     outcome = pretrain(config, pack, folder, "cpu")
     return load_model(folder, outcome.checkpoint_sha256, "cpu")
 

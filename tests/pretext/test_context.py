@@ -68,9 +68,15 @@ def test_tiles_lie_in_a_displaced_grid(size):
 def test_no_edge_continues_into_the_next_tile(size):
     first, side = corners(Context(Eyes(), PLAIN, seed=0), size)
     rows, columns = (first[..., axis].view(-1, 3, 3) for axis in (0, 1))
-    between = torch.cat(
-        [(rows[:, 1:] - rows[:, :-1]).flatten(), (columns[..., 1:] - columns[..., :-1]).flatten()]
-    ) - side  # fmt: skip
+    between = (
+        torch.cat(
+            [
+                (rows[:, 1:] - rows[:, :-1]).flatten(),
+                (columns[..., 1:] - columns[..., :-1]).flatten(),
+            ]
+        )
+        - side
+    )
     assert between.min() >= tiles.scaled(27, size) - 2 * tiles.scaled(7, size) > 0
     assert between.unique().numel() > 2  # nor does a texture at a fixed distance
 
@@ -135,8 +141,9 @@ def fringed(size, options):
     texture = torch.randint(256, (PERIOD, PERIOD), dtype=torch.uint8, generator=generator)
     tile, gap, jitter = options.grid(size)
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
-    down, right = ((p - jitter + gap // 2).div(tile + gap, rounding_mode="floor") - 1
-                   for p in (y, x))  # fmt: skip
+    down, right = (
+        (p - jitter + gap // 2).div(tile + gap, rounding_mode="floor") - 1 for p in (y, x)
+    )
     return torch.stack(
         [texture[(y + s * down) % PERIOD, (x + s * right) % PERIOD] for s in (1, 0, -1)]
     )
@@ -191,9 +198,13 @@ def test_guard_is_applied(speckled):
 def test_learns_its_photographs(upright, learned):
     """Fresh crops and displacements of the photographs it trained on, one channel a tile."""
     model = learned(
-        upright, method="context", size_px=128, learning_rate=0.01, epochs=5,
+        upright,
+        method="context",
+        size_px=128,
+        learning_rate=0.01,
+        epochs=5,
         crops_per_photograph=16,
-    )  # fmt: skip
+    )
     assert evaluate(model, upright, 128, "cpu", crops=24)["accuracy"] > 0.25  # chance 0.125
 
 
@@ -201,9 +212,13 @@ def test_learns_positions_in_other_photographs(scenes, learned):
     """So short a training shows with the guard that leaves two of three colour axes."""
     train, others = scenes
     model = learned(
-        train, method="context", size_px=128, learning_rate=0.01, epochs=1,
+        train,
+        method="context",
+        size_px=128,
+        learning_rate=0.01,
+        epochs=1,
         options=Options(guard="project"),
-    )  # fmt: skip
+    )
     # 1920 pairs: a standard error of chance, 0.125, is 0.0075
     assert evaluate(model, others, 128, "cpu", crops=3)["accuracy"] > 0.165
 

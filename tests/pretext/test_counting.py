@@ -134,9 +134,16 @@ def test_bad_options_are_named(options, message):
 
 def test_learns_to_count_on_held_out_photographs(embedded_pack, tmp_path):
     config = PretrainConfig(
-        method="counting", size_px=SIZE, shorter_edge_px=96, epochs=8, crops_per_photograph=4,
-        batch_size=12, learning_rate=0.05, drop_every_epochs=6, precision="fp32",
-    )  # fmt: skip
+        method="counting",
+        size_px=SIZE,
+        shorter_edge_px=96,
+        epochs=8,
+        crops_per_photograph=4,
+        batch_size=12,
+        learning_rate=0.05,
+        drop_every_epochs=6,
+        precision="fp32",
+    )
     outcome = pretrain(config, photographs.load(embedded_pack, "train"), tmp_path, "cpu")
     model = load_model(tmp_path, outcome.checkpoint_sha256, "cpu")
     held_out = photographs.load(embedded_pack, "probe")

@@ -120,8 +120,9 @@ def test_measures_are_sums_with_their_counts(step, parts):
 def test_subset_of_operations(step, monkeypatch):
     drawn = []
     degrade = ops.degrade
-    monkeypatch.setattr(ops, "degrade", lambda x, plan, *rest: drawn.append(plan) or degrade(
-        x, plan, *rest))  # fmt: skip
+    monkeypatch.setattr(
+        ops, "degrade", lambda x, plan, *rest: drawn.append(plan) or degrade(x, plan, *rest)
+    )
     step(operations=("jpeg", "mixup"), operations_per_patch=2)
     labels = drawn[0].labels
     names = {ops.CLASSES[c].operation.name for c in labels[:, 1:].flatten().tolist()}

@@ -164,8 +164,11 @@ def test_several_puzzles_of_the_same_tiles(monkeypatch):
 def test_every_order_is_drawn(monkeypatch):
     drawn = []
     whole = jigsaw.classified
-    monkeypatch.setattr(jigsaw, "classified", lambda logits, labels, images: (
-        drawn.append(labels) or whole(logits, labels, images)))  # fmt: skip
+    monkeypatch.setattr(
+        jigsaw,
+        "classified",
+        lambda logits, labels, images: drawn.append(labels) or whole(logits, labels, images),
+    )
     laid(task(grey=0.0, puzzles_per_patch=30), monkeypatch, 10)
     assert drawn[0].shape == (300,)
     assert torch.bincount(drawn[0], minlength=6).min() > 30
@@ -237,8 +240,9 @@ def guess(task, shift_px):
     first, _ = places(task, 227, count=200)
     down = torch.tensor([-1, 0, 1]).repeat_interleave(3)
     seen = first[0, :, :, 0] - first[0, :, :, 1] + shift_px * down
-    counts = torch.stack([torch.bincount((seen[:, down == row] + 10).flatten(), minlength=20)
-                          for row in (-1, 0, 1)])  # fmt: skip
+    counts = torch.stack(
+        [torch.bincount((seen[:, down == row] + 10).flatten(), minlength=20) for row in (-1, 0, 1)]
+    )
     return (counts.max(0).values.sum() / counts.sum()).item()
 
 
@@ -252,9 +256,11 @@ def test_colour_fringes_are_obscured():
 # and four puzzles of the same tiles shorten the training; all guards are on.
 
 SHORT = dict(
-    method="jigsaw", size_px=128, learning_rate=0.02,
+    method="jigsaw",
+    size_px=128,
+    learning_rate=0.02,
     options=Options(permutations=4, puzzles_per_patch=4),
-)  # fmt: skip
+)
 
 
 def test_learns_its_photographs(upright, learned):

@@ -13,9 +13,15 @@ SIZE = 80
 
 def config(classes, **changes):
     return PretrainConfig(
-        method="labels", size_px=SIZE, shorter_edge_px=96, batch_size=12, learning_rate=0.05,
-        precision="fp32", options=Labels.Options(classes), **changes,
-    )  # fmt: skip
+        method="labels",
+        size_px=SIZE,
+        shorter_edge_px=96,
+        batch_size=12,
+        learning_rate=0.05,
+        precision="fp32",
+        options=Labels.Options(classes),
+        **changes,
+    )
 
 
 def test_step_the_slow_way(smooth):

@@ -62,9 +62,14 @@ def test_a_run_has_torchvisions_features_and_loads_without_a_network(
 ):
     net, asked = network(name)
     config = PretrainConfig(
-        method="published", backbone=name, size_px=SIZE, shorter_edge_px=96, epochs=9,
-        batch_size=2, precision="fp32",
-    )  # fmt: skip
+        method="published",
+        backbone=name,
+        size_px=SIZE,
+        shorter_edge_px=96,
+        epochs=9,
+        batch_size=2,
+        precision="fp32",
+    )
     state = torch.get_rng_state()
     outcome = pretrain(config, packed(smooth(5, 96, 96)), tmp_path, "cpu")
     assert torch.equal(torch.get_rng_state(), state)

@@ -88,9 +88,13 @@ def test_bad_options_are_named(degrees):
 def test_learns_the_upright_of_its_photographs(upright, learned):
     """Fresh crops of those it trained on: four photographs tell little of another one's upright."""
     model = learned(
-        upright, method="rotation", size_px=80, learning_rate=0.02, epochs=3,
+        upright,
+        method="rotation",
+        size_px=80,
+        learning_rate=0.02,
+        epochs=3,
         crops_per_photograph=16,
-    )  # fmt: skip
+    )
     assert evaluate(model, upright, 80, "cpu", crops=24)["accuracy"] > 0.5  # chance 0.25
 
 

@@ -43,8 +43,9 @@ def test_each_half_is_blind_to_what_the_other_sees(speckled):
             patch.setattr(colour, "lab_levels", lambda images, levels=levels: levels)
             seen[name] = {half: getattr(backbone, half)(images) for half in ("light", "chroma")}
     for layer in models.LAYERS:
-        light, chroma = ({k: v[half][layer] for k, v in seen.items()} for half in
-                         ("light", "chroma"))  # fmt: skip
+        light, chroma = (
+            {k: v[half][layer] for k, v in seen.items()} for half in ("light", "chroma")
+        )
         assert torch.equal(light["as it is"], light["other colours"])
         assert not torch.equal(light["as it is"], light["other lightness"])
         assert torch.equal(chroma["as it is"], chroma["other lightness"])
@@ -136,9 +137,16 @@ def blind(task, backbone, seen, asked):
 
 
 CONFIG = PretrainConfig(
-    method="split_brain", size_px=SIZE, shorter_edge_px=96, epochs=8, crops_per_photograph=8,
-    batch_size=8, learning_rate=0.05, drop_every_epochs=6, precision="fp32",
-)  # fmt: skip
+    method="split_brain",
+    size_px=SIZE,
+    shorter_edge_px=96,
+    epochs=8,
+    crops_per_photograph=8,
+    batch_size=8,
+    learning_rate=0.05,
+    drop_every_epochs=6,
+    precision="fp32",
+)
 
 
 def learned(config, train, asked, folder):
