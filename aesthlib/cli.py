@@ -161,7 +161,8 @@ def _pretrain(given: argparse.Namespace) -> None:
 
 
 def _runs(given: argparse.Namespace, scale: str):
-    from . import records, runs, training
+    from . import runs, training
+    from .store import records
 
     store = records.Store(Path(given.store))
     return runs.Runs(store, scale, training.choose_device(getattr(given, "device", "cpu")))
@@ -169,7 +170,7 @@ def _runs(given: argparse.Namespace, scale: str):
 
 def _probe_options(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     from .data import benchmarks
-    from .probes import ProbeConfig
+    from .probing import ProbeConfig
 
     parser.add_argument("pretrained", help="run to judge: its id, printed by pretrain")
     parser.add_argument("benchmark", help=f"unseen, {', '.join(benchmarks.READERS)}")
@@ -183,7 +184,8 @@ def _probe_options(parser: argparse.ArgumentParser, arguments: list[str]) -> Non
 
 
 def _probe(given: argparse.Namespace) -> None:
-    from . import probes, records, runs
+    from . import probing, runs
+    from .store import records
 
     store = records.Store(Path(given.store))
     path = store.path("records", f"{given.pretrained}.json")
@@ -197,7 +199,7 @@ def _probe(given: argparse.Namespace) -> None:
         asked = runs.unseen(runs.embedded_photographs(), 0, given.unseen_pairs)
     else:
         asked = runs.rated(given.benchmark, given.folder)
-    config = _taken(probes.ProbeConfig, given)
+    config = _taken(probing.ProbeConfig, given)
     _show(_runs(given, run["scale"]).probe(run, asked, config), given.store)
 
 
@@ -235,7 +237,7 @@ def _study_options(parser: argparse.ArgumentParser, arguments: list[str]) -> Non
 
 
 def _study(given: argparse.Namespace) -> None:
-    from . import notebooks
+    from .report import notebooks
 
     store = given.store or ("book/results" if given.load_only else "runs")
     if given.plan:
@@ -371,7 +373,7 @@ def _export_options(parser: argparse.ArgumentParser, arguments: list[str]) -> No
 
 
 def _export(given: argparse.Namespace) -> None:
-    from . import export
+    from .explorer import export
 
     try:
         released = export.released()

@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import analysis, features, files, metrics, ops, probes, records, training
+from . import ops, probing, training
 from .data import duplicates, photographs
 from .data.unseen import OPERATIONS
+from .experiments import analysis
+from .probing import features, metrics
 from .runs import Asked, Photographs, Runs, Work
+from .store import files, records
 from .training import PretrainConfig
 
 FRAME_PX = 4  # rings of pixels along the border that a cue looks at
@@ -190,7 +193,7 @@ def shortcuts(
 
 
 def by_operation(
-    runs: Runs, run: dict, asked: Asked, config: probes.ProbeConfig, view: features.View
+    runs: Runs, run: dict, asked: Asked, config: probing.ProbeConfig, view: features.View
 ) -> dict:
     """The record of unseen operations asked one by one: degraded by it, or not.
 
@@ -213,7 +216,7 @@ def by_operation(
             logit = np.empty((config.repeats, len(judged)), np.float32)
             for name in OPERATIONS:
                 chosen = np.flatnonzero(judged.kinds == name)
-                found = probes.probe(
+                found = probing.probe(
                     values[torch.from_numpy(chosen)],
                     judged.positive[chosen],
                     None,
@@ -351,7 +354,7 @@ def selected(
     runs: Runs,
     candidates: list[Candidate],
     asked: Asked,
-    config: probes.ProbeConfig,
+    config: probing.ProbeConfig,
     view: features.View,
     name: str,
 ) -> dict:
@@ -386,7 +389,7 @@ def selected(
     def compute(run_id: str) -> dict:
         trained = training.config_of(first)
         judged = runs.entries_of(asked, trained.shorter_edge_px, trained.size_px)
-        found, chosen = probes.select(
+        found, chosen = probing.select(
             (values_of(item) for item in candidates),
             judged.positive,
             judged.mos,

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
-from . import features, pretext, training
+from . import pretext, training
 from .models.backbones import PROBE_VALUES
+from .probing import features
 from .runs import Job
 from .training import PretrainConfig
 

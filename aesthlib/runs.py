@@ -10,22 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import (
-    adaptation,
-    analysis,
-    features,
-    files,
-    metrics,
-    ops,
-    pretext,
-    probes,
-    records,
-    training,
-)
+from . import ops, pretext, probing, training
 from .data import benchmarks, embedded, entries, photographs
 from .data.unseen import Unseen
+from .experiments import analysis
 from .models import LAYERS
-from .training import PretrainConfig
+from .probing import features, metrics
+from .store import files, records
+from .training import PretrainConfig, adaptation
 
 HELD_OUT_CROPS = 1000  # patches, at least, on which a task is judged
 
@@ -282,13 +274,13 @@ class Runs:
         def compute(run_id: str) -> dict:
             model = self.model_of(run)
             pack = photographs.load(target(), "probe" if of.name == "embedded" else None)
-            if model["task"].supervised:
+            if model.task.supervised:
                 known = set(photographs.load(self._pack_of(run)(), "train").labels)
                 kept = [row for row, label in enumerate(pack.labels) if label in known]
                 if len(set(pack.labels)) != len(known) or len(kept) < len(pack):
                     return {"metrics": []}  # its classes are not those of these photographs
             found = training.evaluate(model, pack, trained.size_px, self.device, crops)
-            chance = model["task"].chance
+            chance = model.task.chance
             rows = [
                 {
                     "dataset": of.name,
@@ -327,7 +319,7 @@ class Runs:
         self,
         run: dict,
         asked: Asked,
-        config: probes.ProbeConfig,
+        config: probing.ProbeConfig,
         view: features.View = features.STANDARD,
     ) -> dict:
         """The record of probes of every layer of a view of a run's frozen features."""
@@ -340,7 +332,7 @@ class Runs:
             folder = self.features_of(run, asked, judged, view)
             rows, scores = [], {}
             for layer in view.layers:
-                found = probes.probe(
+                found = probing.probe(
                     features.load(folder, layer, view),
                     judged.positive,
                     judged.mos,
@@ -432,7 +424,7 @@ class Runs:
         layer: str,
         fractions: tuple[float, ...],
         subsets: int,
-        config: probes.ProbeConfig,
+        config: probing.ProbeConfig,
     ) -> dict:
         """The record of exact probes on a layer from a part of the labels (Fig. 5, 6)."""
         settings, identity, count = self.judged(run, asked)
@@ -447,7 +439,7 @@ class Runs:
             trained = training.config_of(run)
             judged = self.entries_of(asked, trained.shorter_edge_px, trained.size_px)
             values = features.load(self.features_of(run, asked, judged), layer)
-            found = probes.low_data(
+            found = probing.low_data(
                 values, judged.positive, config, fractions, subsets, judged.groups, judged.test
             )
             return {"metrics": _by_fraction(found, asked.name, layer), "tables": {"curve": found}}
@@ -473,7 +465,7 @@ class Runs:
         asked: Asked,
         fractions: tuple[float, ...],
         subsets: int,
-        probe: probes.ProbeConfig,
+        probe: probing.ProbeConfig,
     ) -> dict:
         """The record of networks trained from random weights on the same parts of the labels."""
         identity, _ = self.packed(asked.photographs, config.shorter_edge_px)
@@ -493,7 +485,7 @@ class Runs:
             for fraction in fractions:
                 for subset in range(subsets):
                     right, tested, trained = 0, 0, 0
-                    splits = probes.subset_splits(
+                    splits = probing.subset_splits(
                         judged.positive, fraction, subset, probe, judged.groups, judged.test
                     )
                     for fold, (train, test) in enumerate(splits):
@@ -535,7 +527,7 @@ class Runs:
         )
 
     def adapt(
-        self, config: PretrainConfig, asked: Asked, run: dict | None, probe: probes.ProbeConfig
+        self, config: PretrainConfig, asked: Asked, run: dict | None, probe: probing.ProbeConfig
     ) -> dict:
         """The record of whole networks trained on a benchmark's labels, fine-tuned or from scratch.
 
@@ -558,8 +550,8 @@ class Runs:
 
         def compute(run_id: str) -> dict:
             judged = self.entries_of(asked, config.shorter_edge_px, config.size_px)
-            initial = self.model_of(run)["backbone"] if run else None
-            everything = probes.subset_splits(
+            initial = self.model_of(run).backbone if run else None
+            everything = probing.subset_splits(
                 judged.positive, 1.0, 0, probe, judged.groups, judged.test
             )
             scores = np.full(len(judged), np.nan)
@@ -597,7 +589,7 @@ class Runs:
         method = run["method"] if run else "scratch"
         return self.recorded("adaptation", method, settings, [identity], config.seed, compute, work)
 
-    def confidence(self, adapted: dict, asked: Asked, probe: probes.ProbeConfig) -> dict:
+    def confidence(self, adapted: dict, asked: Asked, probe: probing.ProbeConfig) -> dict:
         """The record of what a supervised model makes of each class (Fig. 2).
 
         On the entries that its fold kept from it, and on the embedded photographs for the strips.
@@ -609,7 +601,7 @@ class Runs:
 
         def compute(run_id: str) -> dict:
             judged = self.entries_of(asked, edge, size)
-            _, test = probes.subset_splits(
+            _, test = probing.subset_splits(
                 judged.positive, 1.0, 0, probe, judged.groups, judged.test
             )[0]
             folder = self._fold(adapted["run_id"], 0)
@@ -689,7 +681,7 @@ class Runs:
                 **found,
                 "distances": far,
                 "neighbours": analysis.neighbours(model, corners, photograph_of, self.device),
-                "filters": analysis.filters(model["backbone"]),
+                "filters": analysis.filters(model.backbone),
             }
             return {"metrics": rows, "tables": tables}
 
@@ -784,7 +776,7 @@ class Runs:
             named.append(records.resolved(view))
         folder = self.store.path("features", files.digest(named)[:16])
         if not features.complete(folder):
-            backbone = self.model_of(run)["backbone"]
+            backbone = self.model_of(run).backbone
             if view.statistics == "clean":
                 pack = photographs.load(self._pack_of(run)(), "train")
                 backbone = features.with_clean_statistics(
@@ -880,7 +872,7 @@ def _count(asked: Asked, identity: dict) -> int:
     return 2 * asked.pairs * min(count, asked.limit or count)
 
 
-def _folds(asked: Asked, probe: probes.ProbeConfig) -> int:
+def _folds(asked: Asked, probe: probing.ProbeConfig) -> int:
     return 1 if asked.name in FIXED_SPLIT else probe.folds
 
 

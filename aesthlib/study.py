@@ -8,10 +8,10 @@ import itertools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import features, files, inquiries, ops, pretext, pretrained, records, training
+from . import inquiries, ops, pretext, pretrained, training
 from .data import benchmarks
 from .data import unseen as unseen_operations
-from .probes import ProbeConfig
+from .probing import ProbeConfig, features
 from .runs import (
     Asked,
     Job,
@@ -22,6 +22,7 @@ from .runs import (
     rated,
     unseen,
 )
+from .store import files, records
 from .training import PretrainConfig
 
 LOW_DATA_LAYER = "conv3"  # of Fig. 5 and 6

@@ -164,7 +164,7 @@ def goals(folder: Path) -> str:
 
 def figure(folder: Path):
     """Each peer's time for each class over ours; hollow where it computes something else."""
-    from aesthlib import plots
+    from aesthlib.report import figures
 
     rows = json.loads((folder / "operations.json").read_text())["rows"]
     ours = [row for row in rows if row["name"].startswith("aesthlib")]
@@ -176,7 +176,7 @@ def figure(folder: Path):
         if row not in ours:
             entry = (row["group"], row["seconds"] / best[row["group"]], bool(row["same"]))
             peers.setdefault(row["name"], []).append(entry)
-    return plots.speed_ratios(list(best), peers)
+    return figures.speed_ratios(list(best), peers)
 
 
 def text(value) -> str:

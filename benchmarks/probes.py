@@ -28,9 +28,9 @@ from operations import photographs
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold  # noqa: F401  # loaded before the clock starts
 
-from aesthlib import features, probes
+from aesthlib import probing
 from aesthlib.models import LAYERS, build
-from aesthlib.probes import ProbeConfig
+from aesthlib.probing import ProbeConfig, features, lbfgs
 
 VALUES = (9600, 9216, 9600, 9600, 9216)  # of the five layers
 LATENT = 2000
@@ -91,7 +91,7 @@ def main() -> None:
         whole = 0.0
         for layer in LAYERS:
             seconds, found = timed(
-                lambda layer=layer: probes.probe(
+                lambda layer=layer: probing.probe(
                     features.load(folder, layer), positive, ratings, config, test=test
                 )
             )
@@ -104,7 +104,7 @@ def main() -> None:
 
         third = features.load(folder, "conv3")
         low, _ = timed(
-            lambda: probes.low_data(third, positive, config, FRACTIONS, SUBSETS, test=test)
+            lambda: probing.low_data(third, positive, config, FRACTIONS, SUBSETS, test=test)
         )
         print(
             f"low data, {len(FRACTIONS)} points of {SUBSETS} subsets: {low:.1f} s, "
@@ -112,8 +112,8 @@ def main() -> None:
         )
 
         rows = np.flatnonzero(~test)
-        scaled = probes._scaled(third)
-        directions, kept = probes._directions(scaled), scaled[rows]
+        scaled = lbfgs.scaled(third)
+        directions, kept = lbfgs.directions_of(scaled), scaled[rows]
         labels = torch.from_numpy(positive[rows]).double()
 
         def loss(beta, intercept, penalty):
@@ -129,7 +129,7 @@ def main() -> None:
         fits, right = [], 0.0
         for penalty in config.penalties:
             own, beta = timed(
-                lambda penalty=penalty: probes.minimize(
+                lambda penalty=penalty: lbfgs.minimize(
                     kept,
                     labels[None],
                     torch.ones(1, len(rows), dtype=torch.float64),
@@ -157,7 +157,7 @@ def main() -> None:
         chosen = (config.inner_folds - 1) * sum(fits) + sum(fits) / len(fits)
 
         descent = replace(config, solver="sgd", repeats=1)
-        seconds, found = timed(lambda: probes.probe(third, positive, None, descent, test=test))
+        seconds, found = timed(lambda: probing.probe(third, positive, None, descent, test=test))
         print(f"stochastic descent on conv3's features: {seconds:.1f} s")
         told = {
             "aesthlib": f"accuracy {exact:.3f} on conv3",

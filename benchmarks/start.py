@@ -16,7 +16,7 @@ import timing
 
 ROOT = Path(__file__).resolve().parents[1]
 GOALS = {"import aesthlib": 2.5, "aesthlib --help": 0.5, "make book": 30}
-PAGE = "import aesthlib.plots, aesthlib.study, aesthlib.claims"
+PAGE = "import aesthlib.report.figures, aesthlib.study, aesthlib.report.claims"
 
 
 def call(*command: str) -> None:

@@ -33,10 +33,11 @@ device = "auto"  # auto, cpu or cuda
 import torch
 from IPython.display import HTML, display
 
-from aesthlib import ops, plots
+from aesthlib import ops
 from aesthlib.data import embedded
 from aesthlib.ops import table
-from aesthlib.records import load
+from aesthlib.report import figures
+from aesthlib.store.records import load
 from aesthlib.study import Study
 
 study = Study(scale, store, data_root, load_only, device)
@@ -67,7 +68,7 @@ versions = {
 }
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Ten rows, one an operation: the original photograph of a cup of coffee on the left, its degraded versions from mild to strong beside it. Gaussian blur at level 1 looks like the original."}}
-plots.degradation_strips(coffee, versions, "paper")
+figures.degradation_strips(coffee, versions, "paper")
 # %% [markdown]
 # ## What the levels change, measured
 # Each class is applied to central patches of the embedded photographs. Shown is how far a pixel
@@ -79,9 +80,9 @@ changes = load(store).query("run_id == @record['run_id']")
 record["run_id"], record["config"]
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Horizontal bars of the mean absolute change of a pixel by class, preset paper, on a logarithmic axis. Gaussian blur at level 1 is marked as identical to the original."}}
-plots.visibility(changes[changes.dataset == "embedded, paper"], "paper")
+figures.visibility(changes[changes.dataset == "embedded, paper"], "paper")
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Horizontal bars of the mean absolute change of a pixel by class, preset calibrated, on a logarithmic axis. Classes that change no pixel are marked as identical to the original."}}
-plots.visibility(changes[changes.dataset == "embedded, calibrated"], "calibrated")
+figures.visibility(changes[changes.dataset == "embedded, calibrated"], "calibrated")
 # %% tags=["hide-input"]
 unchanged = changes[(changes.metric == "unchanged_share") & (changes.value > 0)]
 for preset, rows in unchanged.groupby("dataset"):

@@ -34,7 +34,8 @@ seed = -1  # of weights, crops and draws; -1 takes all seeds of the scale
 import pandas as pd
 from IPython.display import HTML, display
 
-from aesthlib import ops, plots
+from aesthlib import ops
+from aesthlib.report import figures
 from aesthlib.study import METHODS, OURS, Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
@@ -76,7 +77,7 @@ rows = []
 for run in runs:
     last = run["history"][-1]
     own = {
-        "method": plots.TITLES[run["method"]],
+        "method": figures.TITLES[run["method"]],
         "seed": run["seed"],
         "images": sum(row["images"] for row in run["history"]),
         "minutes": run["minutes"],
@@ -107,7 +108,7 @@ curves = pd.DataFrame(
     for row in run["history"]
     if len(run["history"]) > 1
 )
-plots.task_curves(curves)
+figures.task_curves(curves)
 # %% [markdown]
 # ## The degradation task
 # Dashed lines mark where the triplet loss and the entropy weights are switched on.
@@ -118,7 +119,7 @@ versions = 1 + 2 * options["operations_per_patch"]
 history = pd.concat(
     pd.DataFrame(run["history"]).assign(seed=run["seed"]) for run in runs if run["method"] == OURS
 )
-plots.training_curves(history, options, chance=1 / versions)
+figures.training_curves(history, options, chance=1 / versions)
 # %% tags=["hide-input"]
 first, last = ours["history"][0], ours["history"][-1]
 print(

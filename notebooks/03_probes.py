@@ -33,9 +33,10 @@ seed = -1  # of weights, crops and draws; -1 takes all seeds of the scale
 # %% tags=["hide-input"]
 from IPython.display import HTML, display
 
-from aesthlib import metrics, paper, plots
 from aesthlib.models import LAYERS
-from aesthlib.records import load
+from aesthlib.probing import metrics
+from aesthlib.report import figures, paper
+from aesthlib.store.records import load
 from aesthlib.study import METHODS, Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
@@ -63,13 +64,13 @@ percent = exact.assign(**{c: 100 * exact[c] for c in ("value", "low", "high")})
 # The share of entries that the probe puts on the right side.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Accuracy of linear probes by layer conv1 to conv5, a line a method, one panel a benchmark; the degradation task and the untrained network with 95 percent intervals."}}
-plots.probe_layers(percent, "accuracy", "accuracy (%)", 50)
+figures.probe_layers(percent, "accuracy", "accuracy (%)", 50)
 # %% [markdown]
 # ## How good
 # Spearman's rank correlation between the ratings (or the known strength) and ridge predictions.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Spearman correlation of ridge predictions by layer conv1 to conv5, a line a method, one panel a benchmark."}}
-plots.probe_layers(exact, "srcc", "SRCC", 0)
+figures.probe_layers(exact, "srcc", "SRCC", 0)
 # %% [markdown]
 # ## Table 2, ours: accuracy (%) with 95 % intervals
 # Bold is the best of a column; the average is that of the five layers, over all pretraining seeds.
@@ -94,7 +95,7 @@ for dataset, part in mean.groupby("dataset"):
         shown.loc[best, layer] = f"<b>{shown.loc[best, layer]}</b>"
     shown["average"] = value.mean(axis=1).map("{:.1f}".format)
     shown["n"] = int(accuracy[accuracy.dataset == dataset].n.iloc[0])
-    display(HTML(f"<p>{dataset}</p>" + shown.rename(index=plots.TITLES).to_html(escape=False)))
+    display(HTML(f"<p>{dataset}</p>" + shown.rename(index=figures.TITLES).to_html(escape=False)))
 
 # %% tags=["hide-input"]
 for name, method in METHODS.items():
@@ -118,7 +119,7 @@ display(HTML(printed[[*LAYERS, "average"]].to_html()))
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Accuracy of the degradation task minus that of every other method, in points, a dot a layer with its paired 95 percent interval, one panel a benchmark."}}
 gain = compared.assign(**{c: 100 * compared[c] for c in ("value", "low", "high")})
-plots.differences(gain, "accuracy", "points")
+figures.differences(gain, "accuracy", "points")
 # %% tags=["hide-input"]
 layers = compared[compared.layer != "average"]
 family = layers.groupby(["dataset", "metric"]).p
@@ -132,7 +133,7 @@ visible = (
     .sum()
 )
 visible["comparisons"] = tested.groupby(["dataset", "metric", "method"]).size()
-display(HTML(visible.rename(index=plots.TITLES).to_html()))
+display(HTML(visible.rename(index=figures.TITLES).to_html()))
 print(
     f"Of {len(tested)} comparisons the degradation task is visibly better in {int(visible.better.sum())} "
     f"and visibly worse in {int(visible.worse.sum())}."
@@ -147,7 +148,7 @@ shown = compared.assign(
 ).pivot_table(
     index=["dataset", "metric", "method", "seed"], columns="layer", values="entry", aggfunc="first"
 )
-display(HTML(shown.rename(index=plots.TITLES).to_html()))
+display(HTML(shown.rename(index=figures.TITLES).to_html()))
 
 # %% [markdown]
 # ## Are the middle layers the best?
@@ -160,7 +161,7 @@ layers["difference"] = layers["conv3, conv4"] - layers["conv1, conv2, conv5"]
 display(
     HTML(
         layers[["conv3, conv4", "conv1, conv2, conv5", "difference"]]
-        .rename(index=plots.TITLES)
+        .rename(index=figures.TITLES)
         .to_html(float_format="{:.1f}".format)
     )
 )
@@ -175,7 +176,7 @@ display(
 solvers = probed[probed.metric == "accuracy"].pivot_table(
     index=["dataset", "method", "solver"], columns="layer", values="value"
 )
-display(HTML((100 * solvers).rename(index=plots.TITLES).to_html(float_format="{:.1f}".format)))
+display(HTML((100 * solvers).rename(index=figures.TITLES).to_html(float_format="{:.1f}".format)))
 
 # %% [markdown]
 # ## All numbers
@@ -186,7 +187,7 @@ shown = exact.assign(
 ).pivot_table(
     index=["dataset", "metric", "method", "seed"], columns="layer", values="entry", aggfunc="first"
 )
-display(HTML(shown.rename(index=plots.TITLES).to_html()))
+display(HTML(shown.rename(index=figures.TITLES).to_html()))
 
 # %% [markdown]
 # ## What differs from the paper, and what we do not know

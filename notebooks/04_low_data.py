@@ -35,7 +35,7 @@ seed = -1  # of weights, crops and draws; -1 takes all seeds of the scale
 import pandas as pd
 from IPython.display import HTML, display
 
-from aesthlib import plots
+from aesthlib.report import figures
 from aesthlib.study import METHODS, Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
@@ -62,13 +62,15 @@ curves = pd.concat(
 # Lines are means over the subsets, bands their range; the dotted line is chance.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Accuracy against the share of labels used, a line a method with the range over subsets as a band, one panel a benchmark."}}
-plots.low_data_curves(curves)
+figures.low_data_curves(curves)
 # %% tags=["hide-input"]
 mean = 100 * curves.pivot_table(
     index=["dataset", "fraction"], columns="method", values="accuracy", aggfunc="mean"
 )
 labels = curves.groupby(["dataset", "fraction"])[["n_train", "n"]].max()
-display(HTML(mean.rename(columns=plots.TITLES).join(labels).to_html(float_format="{:.1f}".format)))
+display(
+    HTML(mean.rename(columns=figures.TITLES).join(labels).to_html(float_format="{:.1f}".format))
+)
 print("records:", ", ".join(f"{r['method']} {r['run_id']}" for r in found))
 
 # %% tags=["hide-input"]
@@ -79,7 +81,7 @@ for name in ("labels", "places", "scratch"):
             if name in METHODS
             else "aesthlib study low_data at a scale that lists it"
         )
-        print(f"{plots.TITLES[name]}: not run at scale {scale}. To run it: {how}")
+        print(f"{figures.TITLES[name]}: not run at scale {scale}. To run it: {how}")
 
 # %% [markdown]
 # ## What differs from the paper, and what we do not know

@@ -34,8 +34,8 @@ seed = -1  # of weights, crops and draws; -1 takes all seeds of the scale
 # %% tags=["hide-input"]
 from IPython.display import HTML, display
 
-from aesthlib import paper, plots
-from aesthlib.records import load
+from aesthlib.report import figures, paper
+from aesthlib.store.records import load
 from aesthlib.study import Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
@@ -57,7 +57,7 @@ start_of = {r["run_id"]: r["config"]["pretrain"] for r in found if r["experiment
 backbone = frame.run_id.map(lambda run: backbone_of.get(start_of.get(run, run)))
 rows = frame.assign(
     backbone=backbone,
-    start=frame.method.map(plots.TITLES),
+    start=frame.method.map(figures.TITLES),
     how=frame.experiment.map({"probe": "non-linear head", "adaptation": "whole network"}),
     entry=[
         f"{100 * r.value:.1f} [{100 * r.low:.1f},\u00a0{100 * r.high:.1f}]"

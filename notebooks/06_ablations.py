@@ -34,7 +34,7 @@ seed = -1  # of weights, crops and draws; -1 takes all seeds of the scale
 # %% tags=["hide-input"]
 from IPython.display import HTML, display
 
-from aesthlib import claims, paper, plots
+from aesthlib.report import claims, figures, paper
 from aesthlib.study import Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
@@ -63,7 +63,7 @@ print(
 # hold what another seed would change.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "A dot a variant of the method: its accuracy minus that of the reference, in points, grouped by losses, triplet weight, entropy weight, attribute left out, operation left out, readings, and operations a patch."}}
-plots.ablations(table)
+figures.ablations(table)
 # %% tags=["hide-input"]
 shown = table.assign(
     interval=[

@@ -35,8 +35,10 @@ import pandas as pd
 import torch
 from IPython.display import HTML, display
 
-from aesthlib import analysis, ops, plots
+from aesthlib import ops
 from aesthlib.data import embedded
+from aesthlib.experiments import analysis
+from aesthlib.report import figures
 from aesthlib.study import Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
@@ -53,7 +55,7 @@ found = [record for record in study.confidence() if record["experiment"] == "con
 record = found[0]
 positive = pd.DataFrame({row["class"]: row["probability"] for row in record["tables"]["positive"]})
 negative = pd.DataFrame({row["class"]: row["probability"] for row in record["tables"]["negative"]})
-plots.confidence_changes(positive["none"], positive.drop(columns="none"))
+figures.confidence_changes(positive["none"], positive.drop(columns="none"))
 # %% [markdown]
 # ## How many change sides
 # Of the photographs that are labelled good and called good unedited, the share called not good after
@@ -95,7 +97,7 @@ titles = [
     for row in chosen
     for index in classes
 ]
-plots.labelled_patches(patches, titles, 6)
+figures.labelled_patches(patches, titles, 6)
 
 # %% [markdown]
 # ## What differs from the paper, and what we do not know

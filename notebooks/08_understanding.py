@@ -36,8 +36,10 @@ import pandas as pd
 import torch
 from IPython.display import HTML, display
 
-from aesthlib import analysis, ops, plots
+from aesthlib import ops
 from aesthlib.data import embedded
+from aesthlib.experiments import analysis
+from aesthlib.report import figures
 from aesthlib.study import Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
@@ -67,7 +69,7 @@ same = {
     if row["metric"] == "unchanged_share" and row["value"] == 1 and row["dataset"].endswith(preset)
 }
 counts = np.array(tables["confusion"])
-plots.confusion(counts, same)
+figures.confusion(counts, same)
 # %% tags=["hide-input"]
 share = np.diag(counts) / counts.sum(1)
 other = counts - np.diag(np.diag(counts))
@@ -90,7 +92,7 @@ print(f"{100 * share.mean():.1f} % on average of the classes.")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Eight panels, one an ordered operation: squared feature distance to the original over its range from mild to strong, trained levels as dots."}}
 far = pd.DataFrame(tables["distances"])
-plots.distance_by_level(far)
+figures.distance_by_level(far)
 # %% tags=["hide-input"]
 ordered = far.groupby("operation", sort=False)[["rank_correlation", "ordered_share"]].first()
 ordered.columns = [
@@ -122,19 +124,19 @@ patches = torch.stack([corners[index] for q in queries for index in (q["patch"],
 titles = [
     text for q in queries for text in ("query", *(f"{value:.2f}" for value in q["similarity"]))
 ]
-plots.labelled_patches(patches, titles, 5)
+figures.labelled_patches(patches, titles, 5)
 # %% [markdown]
 # ## First-layer filters
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "The 96 filters of the first layer as small colour images."}}
-plots.filter_grid(analysis.filter_images(tables["filters"]))
+figures.filter_grid(analysis.filter_images(tables["filters"]))
 # %% [markdown]
 # ## What the entropy weights keep and drop
 # Weights that the finished network gives to the versions of held-out photographs.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "A bar a class: mean entropy weight, and behind it the share of versions with any weight."}}
 weights = pd.DataFrame(tables["weights"])
-plots.entropy_weights(weights)
+figures.entropy_weights(weights)
 # %% tags=["hide-input"]
 display(HTML(weights.to_html(index=False, float_format="{:.2f}".format)))
 
@@ -144,7 +146,7 @@ display(HTML(weights.to_html(index=False, float_format="{:.2f}".format)))
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Four panels over epochs: cross-entropy, accuracy over 22 classes, triplet loss, entropy of the prediction, with switch-on points as dashed lines."}}
 options = run["config"]["options"]
-plots.training_curves(
+figures.training_curves(
     pd.DataFrame(run["history"]).assign(seed=run["seed"]),
     options,
     chance=1 / (1 + 2 * options["operations_per_patch"]),

@@ -29,13 +29,13 @@ seed = -1  # of weights, crops and draws; -1 takes all seeds of the scale
 # %% tags=["hide-input"]
 from IPython.display import HTML, display
 
-from aesthlib import claims
+from aesthlib.report import claims
 from aesthlib.study import Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
 
 # %% [markdown]
-# The rules stand in `aesthlib/claims.py` and are applied to the records by code. *Not testable at this
+# The rules stand in `aesthlib/report/claims.py` and are applied to the records by code. *Not testable at this
 # scale* means that a run is missing, or that the scale holds too little: scale smoke judges its probes
 # on six photographs and trains for seconds, so it decides no claim that rests on training.
 

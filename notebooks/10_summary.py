@@ -33,7 +33,8 @@ import pandas as pd
 from IPython.display import HTML, display
 from myst_nb import glue
 
-from aesthlib import plots, records
+from aesthlib.report import figures
+from aesthlib.store import records
 from aesthlib.study import OURS, Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
@@ -65,7 +66,7 @@ panels = {
     f"{names.get(dataset, dataset)}\naccuracy (%)": accuracy[accuracy.dataset == dataset]
     for dataset in study.scale.benchmarks
 }
-figure = plots.headline(panels, "conv3")
+figure = figures.headline(panels, "conv3")
 pages = Path("book/executed") / scale
 if pages.is_dir():  # for the book's first page
     figure.savefig(pages / "headline.png", dpi=150, metadata={"Software": None})
@@ -78,8 +79,8 @@ entries = mean.assign(
 table = entries.pivot(index="method", columns=["dataset", "metric"], values="entry")
 display(
     HTML(
-        table.loc[[name for name in plots.MARKS if name in table.index]]
-        .rename(index=plots.TITLES)
+        table.loc[[name for name in figures.MARKS if name in table.index]]
+        .rename(index=figures.TITLES)
         .to_html()
     )
 )

@@ -33,8 +33,9 @@ import pandas as pd
 from IPython.display import HTML, display
 from myst_nb import glue
 
-from aesthlib import ops, plots, tables
-from aesthlib.records import load
+from aesthlib import ops
+from aesthlib.report import figures, tables
+from aesthlib.store.records import load
 from aesthlib.study import OURS, Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
@@ -101,7 +102,7 @@ known = (
 if known:
     own = {row["layer"] or "mean": row["value"] for row in known[0]["metrics"]}
     table["network"] = pd.Series(own)
-plots.shares(table.loc[[item.name for item in ops.CLASSES] + ["mean"]], "share recognized")
+figures.shares(table.loc[[item.name for item in ops.CLASSES] + ["mean"]], "share recognized")
 # %% tags=["hide-input"]
 print(
     f"By the three cues together {100 * table.loc['mean', 'all three']:.0f} % of the versions are named "
@@ -163,7 +164,7 @@ for run in main:
     steps = run["data"][0]["photographs"] * config["crops_per_photograph"] // config["batch_size"]
     rows.append(
         {
-            "method": plots.TITLES[run["method"]],
+            "method": figures.TITLES[run["method"]],
             "seed": run["seed"],
             "px": config["size_px"],
             "epochs": len(history),
@@ -209,7 +210,7 @@ later = pd.DataFrame(
     ],
     columns=["dataset", "epochs", "value", "low", "high"],
 )
-plots.budget_curves(training, later)
+figures.budget_curves(training, later)
 # %% tags=["hide-input"]
 rows = []
 for name, run in budgeted.items():

@@ -33,9 +33,10 @@ import pandas as pd
 from IPython.display import HTML, display
 from myst_nb import glue
 
-from aesthlib import metrics, plots, tables
 from aesthlib.data.unseen import OPERATIONS
-from aesthlib.records import load
+from aesthlib.probing import metrics
+from aesthlib.report import figures, tables
+from aesthlib.store.records import load
 from aesthlib.study import METHODS, MOMENTS, OURS, Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
@@ -67,7 +68,7 @@ mean = single[single.metric == "mean_accuracy"]
 shown = (
     100 * mean.pivot_table(index="method", columns=["pooling", "layer"], values="value").loc[order]
 )
-display(HTML(shown.rename(index=plots.TITLES).to_html(float_format="{:.1f}".format, na_rep="")))
+display(HTML(shown.rename(index=figures.TITLES).to_html(float_format="{:.1f}".format, na_rep="")))
 display(
     HTML(f"<p>n = {int(mean.n.max())} patches, half of them degraded; mean over the seeds.</p>")
 )
@@ -83,8 +84,8 @@ best = single[
 ]
 table = best.assign(operation=best.metric.str.removeprefix("accuracy_of_").str.replace("_", " "))
 table = table.pivot_table(index="operation", columns="method", values="value")[order]
-table = table.loc[[name.replace("_", " ") for name in OPERATIONS]].rename(columns=plots.TITLES)
-plots.shares(table, "accuracy on conv4", 0.5)
+table = table.loc[[name.replace("_", " ") for name in OPERATIONS]].rename(columns=figures.TITLES)
+figures.shares(table, "accuracy on conv4", 0.5)
 # %% [markdown]
 # ## Pooling and layer
 # The paper pools every layer to a grid, 9600 values for a linear probe; with a thousand labels that is
@@ -92,7 +93,7 @@ plots.shares(table, "accuracy on conv4", 0.5)
 # the five layers side by side.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Spearman correlation of ridge predictions from channel means and deviations, by layer and all layers side by side, a line a method, one panel a benchmark."}}
-plots.probe_layers(moments, "srcc", "SRCC", 0, MOMENTS.layers)
+figures.probe_layers(moments, "srcc", "SRCC", 0, MOMENTS.layers)
 # %% tags=["hide-input"]
 for metric in ("accuracy", "srcc", "plcc"):
     rows = moments[moments.metric == metric]
@@ -105,7 +106,7 @@ for metric in ("accuracy", "srcc", "plcc"):
     display(
         HTML(
             f"<p>{metric}, channel means and deviations</p>"
-            + shown.rename(index=plots.TITLES).to_html()
+            + shown.rename(index=figures.TITLES).to_html()
         )
     )
 
@@ -129,7 +130,7 @@ visible = (
     .sum()
 )
 visible["comparisons"] = tested.groupby(["dataset", "metric", "method"]).size()
-display(HTML(visible.rename(index=plots.TITLES).to_html()))
+display(HTML(visible.rename(index=figures.TITLES).to_html()))
 
 # %% [markdown]
 # ## Is it the content?
@@ -160,7 +161,7 @@ if len(alone):
     display(
         HTML(
             "<p>SRCC of grid probes on conv3, mean over the seeds</p>"
-            + middle.rename(index=plots.TITLES).to_html(float_format="{:.3f}".format)
+            + middle.rename(index=figures.TITLES).to_html(float_format="{:.3f}".format)
         )
     )
     kinds = inside[inside.metric.str.startswith("srcc_in_") & (inside.layer == "conv3")]
@@ -169,7 +170,7 @@ if len(alone):
     for dataset, part in kinds.groupby("dataset"):
         shown = part.pivot_table(index="method", columns="kind", values="value")
         shown.columns = [f"{kind} (n = {sizes[dataset, kind]})" for kind in shown]
-        shown = shown.rename(index=plots.TITLES)
+        shown = shown.rename(index=figures.TITLES)
         display(
             HTML(
                 f"<p>{dataset}, SRCC within each kind</p>"
@@ -202,7 +203,7 @@ if "clean" in shown and "training" in shown:
     display(
         HTML(
             "<p>Mean of the five layers</p>"
-            + shown.rename(index=plots.TITLES).to_html(float_format="{:.3f}".format)
+            + shown.rename(index=figures.TITLES).to_html(float_format="{:.3f}".format)
         )
     )
 

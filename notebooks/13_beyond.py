@@ -21,7 +21,7 @@
 #
 # Every training set chooses for itself: the candidate with the smallest loss on its own inner folds scores
 # the photographs that were kept from it. So the choice is part of what is judged, and the test folds take
-# no part in it ({py:func}`aesthlib.probes.select`).
+# no part in it ({py:func}`aesthlib.probing.judge.select`).
 
 # %% tags=["parameters"]
 scale = "smoke"  # smoke, study or paper

@@ -33,8 +33,8 @@ import pandas as pd
 from IPython.display import HTML, display
 from myst_nb import glue
 
-from aesthlib import plots, tables
-from aesthlib.records import load
+from aesthlib.report import figures, tables
+from aesthlib.store.records import load
 from aesthlib.study import METHODS, OURS, Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
@@ -96,7 +96,7 @@ if found:
         HTML(
             "<p>Accuracy on photographs held out (%)</p>"
             + own.loc[[name for name in order if name in own.index]]
-            .rename(index=plots.TITLES)
+            .rename(index=figures.TITLES)
             .to_html(float_format="{:.1f}".format)
         )
     )
@@ -110,7 +110,7 @@ if found:
         & (frame.metric == "srcc")
     ]
     judged = judged.assign(epochs=judged.run_id.map(trained))
-    plots.budget_curves(history, judged[["dataset", "epochs", "value", "low", "high"]])
+    figures.budget_curves(history, judged[["dataset", "epochs", "value", "low", "high"]])
 
 # %% [markdown]
 # ## Linear probes
@@ -130,7 +130,7 @@ if found:
             HTML(
                 f"<p>{name}: accuracy in %, and SRCC</p>"
                 + table.loc[order]
-                .rename(index=plots.TITLES)
+                .rename(index=figures.TITLES)
                 .to_html(float_format="{:.3g}".format, na_rep="")
             )
         )
@@ -153,7 +153,7 @@ if found:
             part = part[((part.method != "random") & ~part.theirs.isin(long)) == lengths]
             part = part.assign(
                 dataset=[f"{row.dataset} (n = {row.n})" for row in part.itertuples()],
-                against=part.method.map(plots.TITLES),
+                against=part.method.map(figures.TITLES),
             )
             shown = part.pivot(index=["against", "seed"], columns="dataset", values="entry")
             display(HTML(f"<p>{title}, {unit}</p>" + shown.to_html()))
@@ -190,7 +190,7 @@ if found:
         .pivot(index="method", columns="layer", values="entry")
         .loc[order]
     )
-    display(HTML("<p>accuracy in %</p>" + entries.rename(index=plots.TITLES).to_html()))
+    display(HTML("<p>accuracy in %</p>" + entries.rename(index=figures.TITLES).to_html()))
     flaws = frame[(frame.experiment == "inquiry_comparison") & (frame.metric == "accuracy")]
     entries = flaws.assign(
         entry=[
@@ -199,7 +199,9 @@ if found:
         ]
     ).pivot(index="method", columns="layer", values="entry")
     display(
-        HTML("<p>ours minus the others, points</p>" + entries.rename(index=plots.TITLES).to_html())
+        HTML(
+            "<p>ours minus the others, points</p>" + entries.rename(index=figures.TITLES).to_html()
+        )
     )
     display(HTML(f"<p>n = {int(single.n.max())} patches, half of them degraded.</p>"))
     for kind, rows in (

@@ -30,7 +30,8 @@ seed = -1  # of weights, crops and draws; -1 takes all seeds of the scale
 import pandas as pd
 from IPython.display import HTML, display
 
-from aesthlib import models, plots
+from aesthlib import models
+from aesthlib.report import figures
 from aesthlib.study import OURS, SCALES, Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
@@ -51,7 +52,7 @@ for run in found:
     joules = [row.get("joules") for row in run["history"]]
     rows.append(
         {
-            "method": plots.TITLES[run["method"]],
+            "method": figures.TITLES[run["method"]],
             "seed": run["seed"],
             "px": run["config"]["size_px"],
             "epochs": len(run["history"]),

@@ -40,8 +40,9 @@ import torch
 from IPython.display import HTML, display
 from myst_nb import glue
 
-from aesthlib import plots, pretrained
+from aesthlib import pretrained
 from aesthlib.data import embedded, photographs
+from aesthlib.report import figures
 from aesthlib.study import Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
@@ -99,7 +100,7 @@ path_of = {
     for source in (photographs.find(Path(folder)) if folder else embedded.sources())
 }
 squares = torch.stack([pretrained.central_square(path_of[row["file"]], trained) for row in chosen])
-plots.labelled_patches(squares, [f"{row['score']:.2f}" for row in chosen], 6)
+figures.labelled_patches(squares, [f"{row['score']:.2f}" for row in chosen], 6)
 
 # %% [markdown]
 # ## Re-run

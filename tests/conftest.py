@@ -65,11 +65,10 @@ def packed():
 @pytest.fixture(scope="session")
 def network():
     """An untrained network of the degradation task, its batch norm away from the identity."""
-    from aesthlib.models import build
-    from aesthlib.pretext.degradation import Degradation
+    from aesthlib.training import Network, PretrainConfig
 
-    backbone, generator = build("alexnet", 0), torch.Generator().manual_seed(0)
-    for module in backbone.modules():
+    made, generator = Network(PretrainConfig()), torch.Generator().manual_seed(0)
+    for module in made.backbone.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             for values, low, high in (
                 (module.weight, 0.5, 1.5),
@@ -78,9 +77,8 @@ def network():
                 (module.running_var, 0.5, 2.0),
             ):
                 values.data.uniform_(low, high, generator=generator)
-    task = Degradation(backbone, Degradation.Options(), 0)
-    task.head.weight.data.mul_(4)  # so that classes differ
-    return torch.nn.ModuleDict({"backbone": backbone, "task": task}).eval()
+    made.task.head.weight.data.mul_(4)  # so that classes differ
+    return made.eval()
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aesthlib import cli, pretext, records
+from aesthlib import cli, pretext
 from aesthlib.pretext.degradation import Degradation
-from aesthlib.probes import ProbeConfig
+from aesthlib.probing import ProbeConfig
+from aesthlib.store import records
 from aesthlib.study import PAGES, SCALES
 from aesthlib.training import PretrainConfig
 
@@ -145,7 +146,8 @@ def test_pretrain_on_classes_that_are_folders(photographs, tmp_path, capsys):
 @pytest.fixture
 def staged(monkeypatch):
     """What `study` asked for: studies made, pages run, records published."""
-    from aesthlib import notebooks, study
+    from aesthlib import study
+    from aesthlib.report import notebooks
 
     asked = {"studies": [], "runs": [], "published": 0}
 

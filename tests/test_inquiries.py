@@ -10,11 +10,12 @@ import torch
 from PIL import Image
 from scipy.stats import pearsonr, spearmanr
 
-from aesthlib import features, files, inquiries, ops, probes, records, runs, training
+from aesthlib import inquiries, ops, probing, runs, training
 from aesthlib.data.unseen import OPERATIONS
 from aesthlib.inquiries import Candidate, cues
-from aesthlib.probes import ProbeConfig
+from aesthlib.probing import ProbeConfig, features
 from aesthlib.runs import Runs
+from aesthlib.store import files, records
 from aesthlib.training import PretrainConfig
 
 TINY = PretrainConfig(
@@ -180,8 +181,8 @@ def test_each_is_computed_once_and_found_again(made, monkeypatch):
     for room, name in (
         (training, "pretrain"),
         (features, "extract"),
-        (probes, "probe"),
-        (probes, "select"),
+        (probing, "probe"),
+        (probing, "select"),
         (inquiries, "cues"),
         (inquiries.duplicates, "near_duplicates"),
         (runs.photographs, "pack"),
@@ -261,14 +262,14 @@ def test_operations_are_asked_one_by_one(made, data):
     assert len(entries) == 8 * 2 * len(OPERATIONS)
     model = asked.model_of(run)
     with torch.inference_mode():
-        values = model["backbone"](entries.batch_of(torch.arange(len(entries))))["conv3"]
+        values = model.backbone(entries.batch_of(torch.arange(len(entries))))["conv3"]
     means = values.mean((2, 3))
     values = (means - means.mean(0)) / means.std(0, correction=0).clamp_min(1e-6)
     got = {r["metric"]: r for r in rows_of(record, layer="conv3")}
     for name in list(OPERATIONS)[::4]:
         rows = np.array([i for i, kind in enumerate(entries.kinds) if kind == name])
         assert len(rows) == 16 and entries.positive[rows].sum() == 8
-        expected = probes.probe(
+        expected = probing.probe(
             values[rows], entries.positive[rows], None, PROBE, entries.groups[rows]
         ).rows[0]["value"]
         assert got[f"accuracy_of_{name}"]["value"] == pytest.approx(expected, abs=0.07)

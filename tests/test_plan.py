@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from aesthlib import cli, features, files, plan, study
+from aesthlib import cli, plan, study
 from aesthlib.plan import Estimate, Rates
+from aesthlib.probing import features
 from aesthlib.runs import Job, Work
+from aesthlib.store import files
 from aesthlib.study import SCALES, Study
 from aesthlib.training import PretrainConfig
 

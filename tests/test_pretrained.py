@@ -12,11 +12,12 @@ import torch
 from PIL import Image
 
 import aesthlib
-from aesthlib import features, files, metrics, ops, pretrained, records, runs
+from aesthlib import ops, pretrained, runs
 from aesthlib.data import embedded, photographs
 from aesthlib.pretext.degradation import Degradation
-from aesthlib.probes import ProbeConfig
+from aesthlib.probing import ProbeConfig, features, metrics
 from aesthlib.runs import Runs
+from aesthlib.store import files, records
 from aesthlib.training import PretrainConfig
 
 TINY = PretrainConfig(
@@ -122,7 +123,7 @@ def test_the_scorer_is_a_linear_fit_of_the_ratings(made, folder):
     entries = asked.entries_of(oasis, 72, 67)
     images = entries.batch_of(torch.arange(RATED))
     with torch.inference_mode():
-        taps = model["backbone"](images)
+        taps = model.backbone(images)
     values = np.hstack([tap.numpy().mean((2, 3)) for tap in taps.values()]).astype(float)
     stored = record["tables"]["scorer"]
     expected = values @ np.array(stored["weights"]) + stored["intercept"]
@@ -154,9 +155,9 @@ def test_what_is_written_is_loaded_again(made, folder, speckled):
         assert torch.equal(tensor, expected[name].to(tensor.dtype)), name
         assert not tensor.is_floating_point() or tensor.dtype == torch.float32
     assert pretrained.config("tiny") == TINY
-    taps = model["backbone"](speckled(2, 67, 67))
-    assert model["task"].logits(taps).shape == (2, 22)
-    torch.testing.assert_close(model["task"].embedding(taps).norm(dim=1), torch.ones(2))
+    taps = model.backbone(speckled(2, 67, 67))
+    assert model.task.logits(taps).shape == (2, 22)
+    torch.testing.assert_close(model.task.embedding(taps).norm(dim=1), torch.ones(2))
     scorer = pretrained.scorer("tiny")
     assert scorer.n == RATED and scorer.weights.dtype == np.float64
 
@@ -214,9 +215,7 @@ def test_scoring_files_is_scoring_their_patches(made, folder, data, monkeypatch)
     model = pretrained.load_pretrained("tiny")
     images = asked.entries_of(oasis, 72, 67).batch_of(torch.arange(RATED))
     scores = pretrained.score(model, images, "tiny")
-    logits = torch.cat(
-        [model["task"].logits(model["backbone"](batch)) for batch in images.split(8)]
-    )
+    logits = torch.cat([model.task.logits(model.backbone(batch)) for batch in images.split(8)])
     intact = [item.index for item in ops.CLASSES if item.name in ("none", "gaussian_blur/1")]
     degraded = 1 - logits.softmax(1)[:, intact].sum(1)  # that blur is the identity
     by_file = {row["file"].split("/")[-1]: row for row in rows}
@@ -312,7 +311,7 @@ def test_released_weights_tell_degradations_apart_offline(offline):
             patches, item.index, patches.roll(1, 0), generator, config.options.preset
         )
         with torch.inference_mode():
-            guess = model["task"].logits(model["backbone"](versions)).argmax(1)
+            guess = model.task.logits(model.backbone(versions)).argmax(1)
         right.append((guess == item.index).float().mean().item())
         plain = guess if item.index == 0 else plain
     assert np.mean(right) > 3 / 22

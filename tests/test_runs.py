@@ -10,12 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from aesthlib import adaptation, features, files, metrics, ops, records, runs, training
+from aesthlib import ops, runs, training
 from aesthlib.models import LAYERS
-from aesthlib.probes import ProbeConfig
+from aesthlib.probing import ProbeConfig, features, metrics
 from aesthlib.runs import Photographs, Runs
+from aesthlib.store import files, records
 from aesthlib.study import labels_config
-from aesthlib.training import PretrainConfig
+from aesthlib.training import PretrainConfig, adaptation
 
 TINY = PretrainConfig(size_px=67, shorter_edge_px=72, epochs=1, batch_size=8, precision="fp32")
 RANDOM = replace(TINY, method="random", options=None)
@@ -167,8 +168,8 @@ def test_every_kind_is_found_again(made, monkeypatch):
         (training, "load_model"),
         (training, "evaluate"),
         (runs.features, "extract"),
-        (runs.probes, "probe"),
-        (runs.probes, "low_data"),
+        (runs.probing, "probe"),
+        (runs.probing, "low_data"),
         (metrics, "compare"),
         (adaptation, "adapt"),
         (runs.analysis, "confidence"),
@@ -397,7 +398,7 @@ def test_adapting_keeps_the_first_folds_checkpoint_alone(made):
     header = files.read_json(first / "checkpoint.json")
     assert header["sha256"] == record["checkpoint_sha256"]
     assert header["initial"] == found["pretrain random"]["checkpoint_sha256"]
-    assert training.load_model(first, header["sha256"], "cpu")["task"].options.classes == 2
+    assert training.load_model(first, header["sha256"], "cpu").task.options.classes == 2
     assert [path.name for path in second.iterdir()] == ["scores.npy"]
 
 

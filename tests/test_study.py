@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from aesthlib import features, ops, pretext, records, runs, study, training
+from aesthlib import ops, pretext, runs, study, training
 from aesthlib.data import benchmarks, embedded
 from aesthlib.models import LAYERS
-from aesthlib.probes import ProbeConfig
+from aesthlib.probing import ProbeConfig, features
+from aesthlib.store import records
 from aesthlib.study import ABLATIONS, METHODS, OURS, PAGES, SCALES, Study, labels_config
 from aesthlib.training import PretrainConfig
 

@@ -20,7 +20,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Generator, Tensor
 
-from .. import files, progress
+from .. import progress
+from ..store import files
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 SMALLEST_EDGE_PX = 16  # below, nothing of a photograph is left

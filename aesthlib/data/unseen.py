@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .. import files
 from ..ops.functional import check_images, check_whole, gaussian_blur, to_uint8
+from ..store import files
 from .photographs import Pack
 
 STRENGTHS = 3

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import files
+from ..store import files
 from . import photographs
 from .benchmarks import PUBLISHED, READERS
 

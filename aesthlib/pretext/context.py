@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from .. import settings
 from ..models import LAYERS
+from ..store import settings
 from . import Measures, Task, classified, tiles
 
 GUARDS = ("drop", "project", "none")

@@ -6,10 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from .. import models, settings
+from .. import models
 from ..models import LAYERS
 from ..ops import colour
 from ..ops.functional import to_uint8
+from ..store import settings
 from . import Measures, Task
 
 SMALLEST_PX = 35  # side of the least input that AlexNet still has a map for

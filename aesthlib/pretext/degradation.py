@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from .. import losses, models, ops, settings
+from .. import models, ops
 from ..models import LAYERS
-from . import Measures, Task
+from ..store import settings
+from . import Measures, Task, losses
 
 
 class Degradation(Task):

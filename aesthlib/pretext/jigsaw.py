@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from .. import settings
 from ..models import LAYERS
 from ..ops.functional import to_uint8
+from ..store import settings
 from . import Measures, Task, classified, tiles
 
 TILES = 9

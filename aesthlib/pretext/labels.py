@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn
 
-from .. import models, settings
+from .. import models
 from ..models import LAYERS
+from ..store import settings
 from . import Measures, Task, classified
 
 

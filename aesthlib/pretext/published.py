@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor, nn
 
-from .. import files, models
+from .. import models
+from ..store import files
 from . import Measures, Task
 
 WEIGHTS = {  # by backbone: torchvision's network and the name of its weights

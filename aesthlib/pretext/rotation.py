@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from .. import models, settings
+from .. import models
 from ..models import LAYERS
 from ..ops.functional import rotate
+from ..store import settings
 from . import Measures, Task, classified
 
 

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from .. import models, settings
+from .. import models
 from ..models import LAYERS, Backbone
 from ..ops import colour
+from ..store import settings
 from . import Measures, Task
 from .colorization import Colorization, soft_cross_entropy, soft_encode
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from aesthlib import files
 from aesthlib.data import photographs
 from aesthlib.data.photographs import Source, UnreadableImage, decode, find, load, pack
+from aesthlib.store import files
 
 EDGE = 24  # px, of the packs here
 

@@ -201,7 +201,7 @@ def test_learns_colours_of_photographs(embedded_pack, tmp_path):
     pack = photographs.load(embedded_pack, "train")
     model = trained(pack, tmp_path)
     measures = evaluate(model, pack, SIZE, "cpu", CROPS, seed=1)
-    chance = blind(model["task"], model["backbone"], pack, pack)
+    chance = blind(model.task, model.backbone, pack, pack)
     assert measures["accuracy"] > chance["accuracy"] + 0.1
     assert measures["cross_entropy"] < chance["cross_entropy"] - 0.3
 
@@ -211,7 +211,7 @@ def test_learns_a_rule_of_colours_on_held_out_photographs(toned, tmp_path):
     train, held_out = toned
     model = trained(train, tmp_path)
     measures = evaluate(model, held_out, SIZE, "cpu", CROPS)
-    chance = blind(model["task"], model["backbone"], train, held_out)
+    chance = blind(model.task, model.backbone, train, held_out)
     assert measures["accuracy"] > chance["accuracy"] + 0.1
     assert measures["cross_entropy"] < chance["cross_entropy"] - 0.2
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from aesthlib import losses, models, ops, pretext
+from aesthlib import models, ops, pretext
+from aesthlib.pretext import losses
 from aesthlib.pretext.degradation import Degradation, DegradationCropped
 
 Options = Degradation.Options

@@ -266,7 +266,7 @@ SHORT = dict(
 def test_learns_its_photographs(upright, learned):
     """Fresh crops, places and colours of the photographs it trained on."""
     model = learned(upright, **SHORT, epochs=3, crops_per_photograph=16)
-    assert torch.equal(model["task"].orders, permutations(4, 0))
+    assert torch.equal(model.task.orders, permutations(4, 0))
     assert evaluate(model, upright, 128, "cpu", crops=16)["accuracy"] > 0.6  # chance 0.25
 
 

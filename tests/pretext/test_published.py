@@ -11,7 +11,7 @@ import torchvision
 from aesthlib import models, pretext
 from aesthlib.pretext import published
 from aesthlib.pretext.published import WEIGHTS, Published
-from aesthlib.training import PretrainConfig, load_backbone, pretrain
+from aesthlib.training import PretrainConfig, load_model, pretrain
 
 SIZE = 80
 
@@ -80,7 +80,7 @@ def test_a_run_has_torchvisions_features_and_loads_without_a_network(
         raise AssertionError("asked for the network")
 
     monkeypatch.setattr(torchvision.models.WeightsEnum, "get_state_dict", refuse)
-    backbone = load_backbone(tmp_path, outcome.checkpoint_sha256, "cpu")
+    backbone = load_model(tmp_path, outcome.checkpoint_sha256, "cpu").backbone
     images = smooth(2, SIZE, SIZE, seed=3)
     with torch.inference_mode():
         taps, expected = backbone(images), theirs(net, name, images)

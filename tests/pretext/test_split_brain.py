@@ -153,7 +153,7 @@ def learned(config, train, asked, folder):
     outcome = pretrain(config, train, folder, "cpu")
     model = load_model(folder, outcome.checkpoint_sha256, "cpu")
     measures = evaluate(model, asked, SIZE, "cpu", CROPS, seed=1)
-    return measures, blind(model["task"], model["backbone"], train, asked)
+    return measures, blind(model.task, model.backbone, train, asked)
 
 
 def test_learns_both_directions_on_photographs(embedded_pack, tmp_path):
