@@ -13,7 +13,7 @@ from .data import duplicates, photographs
 from .data.unseen import OPERATIONS
 from .experiments import analysis
 from .probing import features, metrics
-from .runs import Asked, Photographs, Runs, Work
+from .runs import Asked, Photographs, Planned, Runs, Work
 from .store import files, records
 from .training import PretrainConfig
 
@@ -59,7 +59,7 @@ def near_duplicates(runs: Runs, of: Photographs, others: list[Photographs], edge
                     )
         return {"metrics": rows, "tables": {"pairs": pairs}}
 
-    found = runs.recorded(
+    return runs.recorded(
         "near_duplicates",
         "",
         settings,
@@ -68,14 +68,12 @@ def near_duplicates(runs: Runs, of: Photographs, others: list[Photographs], edge
         compute,
         Work(PretrainConfig()),
     )
-    path = runs.store.path("records", f"{found['run_id']}.json")
-    # a plan is only told that it is there, and needs to know what will be left out
-    return records.read(path) if runs.plan is not None and path.exists() else found
 
 
 def left_out(record: dict) -> tuple[str, ...]:
     """Names of photographs that a benchmark shows too, from a record of `near_duplicates`."""
-    pairs = record.get("tables", {}).get("pairs", ())
+    # a plan takes it that there are none
+    pairs = () if isinstance(record, Planned) else record["tables"]["pairs"]
     return tuple(sorted({pair["one"] for pair in pairs if pair["where"] == "pretraining"}))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from . import pretext, training
+from .models import LAYERS
 from .models.backbones import PROBE_VALUES
 from .probing import features
 from .runs import Job
@@ -20,7 +21,6 @@ from .training import PretrainConfig
 ITERATIONS = 60
 CPU_PATCHES = 2  # of a measured step on a CPU; on CUDA the run's own batch
 COPIES = 3  # of a layer's features in memory while it is probed
-LAYERS = 5
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def estimate(pages: dict[str, list[Job]], device: str, say=lambda text: None) ->
             values = min(work.entries, PROBE_VALUES)
             seconds += ITERATIONS * 4 * work.entries * values * work.columns / speed
             memory = max(memory, COPIES * 4 * work.entries * PROBE_VALUES)
-            disk += 2 * work.entries * LAYERS * PROBE_VALUES * bool(work.columns)
+            disk += 2 * work.entries * len(LAYERS) * PROBE_VALUES * bool(work.columns)
         found[name] = Estimate(len(jobs), len(left), seconds, memory, disk)
     return found
 

@@ -21,18 +21,27 @@ from .training import PretrainConfig, adaptation
 
 HELD_OUT_CROPS = 1000  # patches, at least, on which a task is judged
 
-FIXED_SPLIT = ("ava", "aadb", "cuhk_pq")  # with the owner's or the paper's, for the plan
-
 # Photographs of sets that may not be at hand, for the plan: as their owners publish them.
-PUBLISHED_COUNTS = {
-    "imagenet": 1_281_167,
-    "places": 1_803_460,
-    "ava": 255_510,
-    "aadb": 9_958,
-    "cuhk_pq": 17_690,
-    "oasis": 900,
-    "vessel": 562,
+PUBLISHED_COUNTS = {"imagenet": 1_281_167, "places": 1_803_460} | {
+    name: counts["photographs"] for name, counts in benchmarks.PUBLISHED.items()
 }
+
+
+class Planned(dict):
+    """A record that is not computed yet: its question is known, and its answer raises when read.
+
+    So a plan can rest on no value that does not exist.
+    """
+
+    ANSWER = ("metrics", "history", "tables", "minutes", "environment")
+
+    def get(self, key, default=None):
+        return self[key] if key in self.ANSWER else super().get(key, default)
+
+    def __missing__(self, key):
+        raise records.RecordMissing(
+            f"{self['experiment']} {self['run_id']} is only planned: it has no {key} yet"
+        )
 
 
 @dataclass(frozen=True)
@@ -146,6 +155,16 @@ class Runs:
     plan: dict[str, Job] | None = None
     _entries: dict = field(default_factory=dict, repr=False)
     _packs: dict = field(default_factory=dict, repr=False)
+    _records: dict = field(default_factory=dict, repr=False)
+
+    @contextlib.contextmanager
+    def planning(self):
+        """Context in which nothing is computed, and jobs by run id are noted in the dict given."""
+        self.plan = {}
+        try:
+            yield self.plan
+        finally:
+            self.plan = None
 
     # -- photographs
 
@@ -351,7 +370,7 @@ class Runs:
             self.store.write_scores(run_id, scores | truth)
             return {"metrics": rows}
 
-        repeats = 1 if asked.name in FIXED_SPLIT else config.repeats
+        repeats = 1 if asked.name in benchmarks.FIXED_SPLIT else config.repeats
         fits = _folds(asked, config) * repeats * (config.inner_folds + 1) * len(config.penalties)
         work = Work(training.config_of(run), forward=count, entries=count, columns=10 * fits)
         return self.recorded(
@@ -816,20 +835,25 @@ class Runs:
     ) -> dict:
         """A record: looked up, or computed and written; in a plan, only noted."""
         run_id = records.run_id(experiment, self.scale, settings, [d["sha256"] for d in data])
+        if run_id in self._records:
+            found = self._records[run_id]
+        elif self.plan is None or self.store.path("records", f"{run_id}.json").exists():
+            found = self.store.find(run_id)
+        else:
+            found = None
+        if found:
+            self._records[run_id] = found
         if self.plan is not None:
-            done = self.store.path("records", f"{run_id}.json").exists()
-            self.plan.setdefault(run_id, Job(experiment, method, work, done))
-            return {
-                "run_id": run_id,
-                "experiment": experiment,
-                "method": method,
-                "seed": seed,
-                "config": settings,
-                "data": data,
-                "checkpoint_sha256": "",
-                "metrics": [],
-            }
-        found = self.store.find(run_id)
+            self.plan.setdefault(run_id, Job(experiment, method, work, bool(found)))
+            found = found or Planned(
+                run_id=run_id,
+                experiment=experiment,
+                method=method,
+                seed=seed,
+                config=settings,
+                data=data,
+                checkpoint_sha256="",
+            )
         if found:
             return found
         started = time.perf_counter()
@@ -849,7 +873,7 @@ class Runs:
             "history": result.get("history", []),
             "tables": result.get("tables", {}),
         }
-        self.store.write(record)
+        self._records[run_id] = self.store.write(record)
         if "checkpoints" in result:
             adaptation.forget(result["checkpoints"])
         return record
@@ -873,7 +897,7 @@ def _count(asked: Asked, identity: dict) -> int:
 
 
 def _folds(asked: Asked, probe: probing.ProbeConfig) -> int:
-    return 1 if asked.name in FIXED_SPLIT else probe.folds
+    return 1 if asked.name in benchmarks.FIXED_SPLIT else probe.folds
 
 
 def _by_fraction(curve: list[dict], dataset: str, layer: str) -> list[dict]:

@@ -16,6 +16,7 @@ from .runs import (
     Asked,
     Job,
     Photographs,
+    Planned,
     Runs,
     embedded_photographs,
     folder_photographs,
@@ -361,6 +362,7 @@ class Study:
         self.data_root = Path(data_root) if data_root else None
         self.runs = Runs(self.store, scale, training.choose_device(device))
         self._folders: dict[tuple, Photographs] = {}
+        self._rated: dict[str, Asked] = {}
 
     # -- pages
 
@@ -641,14 +643,13 @@ class Study:
         if OURS in self.scale.longer_methods:
             candidates.append(self.trained_longer(OURS))
         own = [self.runs.held_out(run, of) for run in candidates]
-        told = [
-            max(
-                (m["value"] for m in record["metrics"] if m["metric"] == "held_out_accuracy"),
-                default=0.0,
-            )
-            for record in own
-        ]
-        best = told.index(max(told))
+        best = 0  # of a plan in which one of them is still to be judged
+        if not any(isinstance(record, Planned) for record in own):
+            told = [
+                {row["metric"]: row["value"] for row in record["metrics"]}["held_out_accuracy"]
+                for record in own
+            ]
+            best = told.index(max(told))
         asked = self._asked(self.scale.release)
         released = pretrained.release(self.runs, candidates[best], asked, self.scale.probe)
         return [candidates[best], own[best], released]
@@ -804,7 +805,7 @@ class Study:
             return embedded_photographs()
         folder = None if self.data_root is None else self.data_root / name
         if name in benchmarks.READERS:
-            return rated(name, folder).photographs
+            return self._asked(name).photographs
         return self._folders.setdefault(
             (name, labelled), folder_photographs(folder, name, labelled)
         )
@@ -836,19 +837,22 @@ class Study:
     def _asked(self, benchmark: str) -> Asked:
         if benchmark == "unseen":
             return self._unseen(self.scale.unseen_photographs, self.scale.unseen_pairs)
-        return rated(benchmark, None if self.data_root is None else self.data_root / benchmark)
+        if benchmark not in self._rated:  # one description each: its files are listed once
+            folder = None if self.data_root is None else self.data_root / benchmark
+            self._rated[benchmark] = rated(benchmark, folder)
+        return self._rated[benchmark]
 
     # -- beyond computing
 
     def plan(self) -> dict[str, list[Job]]:
         """Jobs of every page, nothing computed; a job that pages share stands at the first."""
-        self.runs.plan, found, before = {}, {}, 0
-        # the claims rest on every other page
-        for name in sorted(self.scale.pages, key=lambda page: PAGES[page] == "claims"):
-            self.page(name)
-            jobs = list(self.runs.plan.values())
-            found[name], before = jobs[before:], len(jobs)
-        self.runs.plan = None
+        found, before = {}, 0
+        with self.runs.planning() as planned:
+            # the claims rest on every other page
+            for name in sorted(self.scale.pages, key=lambda page: PAGES[page] == "claims"):
+                self.page(name)
+                jobs = list(planned.values())
+                found[name], before = jobs[before:], len(jobs)
         return {name: found[name] for name in self.scale.pages}
 
     def publish(self, target: Path = records.PUBLISHED) -> int:

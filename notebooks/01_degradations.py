@@ -61,14 +61,15 @@ names = [source.path.stem for source in embedded.sources()]
 patches = embedded.central_patches(256, 227)
 coffee, china = (patches[names.index(name)] for name in ("coffee", "china"))
 versions = {
-    item.index: ops.apply(coffee[None], item.index, china[None], torch.Generator().manual_seed(0))[
-        0
-    ]
+    item.index: ops.apply(
+        coffee[None], item.index, china[None], torch.Generator().manual_seed(0)
+    )[0]
     for item in ops.CLASSES[1:]
 }
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Ten rows, one an operation: the original photograph of a cup of coffee on the left, its degraded versions from mild to strong beside it. Gaussian blur at level 1 looks like the original."}}
-figures.degradation_strips(coffee, versions, "paper")
+figures.degradation_strips(coffee, versions, "paper");
+
 # %% [markdown]
 # ## What the levels change, measured
 # Each class is applied to central patches of the embedded photographs. Shown is how far a pixel
@@ -80,9 +81,11 @@ changes = load(store).query("run_id == @record['run_id']")
 record["run_id"], record["config"]
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Horizontal bars of the mean absolute change of a pixel by class, preset paper, on a logarithmic axis. Gaussian blur at level 1 is marked as identical to the original."}}
-figures.visibility(changes[changes.dataset == "embedded, paper"], "paper")
+figures.visibility(changes[changes.dataset == "embedded, paper"], "paper");
+
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Horizontal bars of the mean absolute change of a pixel by class, preset calibrated, on a logarithmic axis. Classes that change no pixel are marked as identical to the original."}}
-figures.visibility(changes[changes.dataset == "embedded, calibrated"], "calibrated")
+figures.visibility(changes[changes.dataset == "embedded, calibrated"], "calibrated");
+
 # %% tags=["hide-input"]
 unchanged = changes[(changes.metric == "unchanged_share") & (changes.value > 0)]
 for preset, rows in unchanged.groupby("dataset"):

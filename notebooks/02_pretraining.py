@@ -59,8 +59,7 @@ facts = {
     "batch": f"{config['batch_size']} patches",
     "learning rate": f"{config['learning_rate']:g}, times {config['learning_rate_drop']:g} every "
     f"{config['drop_every_epochs']} epochs",
-    "device": ours["environment"]["device"]
-    + f", {ours['environment']['threads']} threads, "
+    "device": ours["environment"]["device"] + f", {ours['environment']['threads']} threads, "
     + ours["environment"]["precision"],
 }
 display(HTML(pd.Series(facts, name=f"scale {scale}, every method").to_frame().to_html()))
@@ -76,21 +75,15 @@ display(HTML(pd.Series(facts, name=f"scale {scale}, every method").to_frame().to
 rows = []
 for run in runs:
     last = run["history"][-1]
-    own = {
-        "method": figures.TITLES[run["method"]],
-        "seed": run["seed"],
-        "images": sum(row["images"] for row in run["history"]),
-        "minutes": run["minutes"],
-        "training accuracy (%)": 100 * last.get("accuracy", float("nan")),
-    }
+    own = {"method": figures.TITLES[run["method"]], "seed": run["seed"],
+           "images": sum(row["images"] for row in run["history"]),
+           "minutes": run["minutes"], "training accuracy (%)": 100 * last.get("accuracy", float("nan"))}
     for record in found:
         if record["experiment"] == "held_out" and record["config"]["pretrain"] == run["run_id"]:
             value = {row["metric"]: row["value"] for row in record["metrics"]}
-            own |= {
-                "held-out accuracy (%)": 100 * value.get("held_out_accuracy", float("nan")),
-                "chance (%)": 100 * value.get("chance", float("nan")),
-                "n": record["metrics"][0]["n"] if record["metrics"] else 0,
-            }
+            own |= {"held-out accuracy (%)": 100 * value.get("held_out_accuracy", float("nan")),
+                    "chance (%)": 100 * value.get("chance", float("nan")),
+                    "n": record["metrics"][0]["n"] if record["metrics"] else 0}
     rows.append(own | {"record": run["run_id"]})
 reached = pd.DataFrame(rows)
 display(HTML(reached.to_html(index=False, float_format="{:.1f}".format, na_rep="–")))
@@ -104,11 +97,10 @@ for name, method in METHODS.items():
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Loss by epoch, one panel a pretext task."}}
 curves = pd.DataFrame(
     {"method": run["method"], "seed": run["seed"], **row}
-    for run in runs
-    for row in run["history"]
-    if len(run["history"]) > 1
+    for run in runs for row in run["history"] if len(run["history"]) > 1
 )
-figures.task_curves(curves)
+figures.task_curves(curves);
+
 # %% [markdown]
 # ## The degradation task
 # Dashed lines mark where the triplet loss and the entropy weights are switched on.
@@ -119,7 +111,8 @@ versions = 1 + 2 * options["operations_per_patch"]
 history = pd.concat(
     pd.DataFrame(run["history"]).assign(seed=run["seed"]) for run in runs if run["method"] == OURS
 )
-figures.training_curves(history, options, chance=1 / versions)
+figures.training_curves(history, options, chance=1 / versions);
+
 # %% tags=["hide-input"]
 first, last = ours["history"][0], ours["history"][-1]
 print(

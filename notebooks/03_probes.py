@@ -64,32 +64,28 @@ percent = exact.assign(**{c: 100 * exact[c] for c in ("value", "low", "high")})
 # The share of entries that the probe puts on the right side.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Accuracy of linear probes by layer conv1 to conv5, a line a method, one panel a benchmark; the degradation task and the untrained network with 95 percent intervals."}}
-figures.probe_layers(percent, "accuracy", "accuracy (%)", 50)
+figures.probe_layers(percent, "accuracy", "accuracy (%)", 50);
+
 # %% [markdown]
 # ## How good
 # Spearman's rank correlation between the ratings (or the known strength) and ridge predictions.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Spearman correlation of ridge predictions by layer conv1 to conv5, a line a method, one panel a benchmark."}}
-figures.probe_layers(exact, "srcc", "SRCC", 0)
+figures.probe_layers(exact, "srcc", "SRCC", 0);
+
 # %% [markdown]
 # ## Table 2, ours: accuracy (%) with 95 % intervals
 # Bold is the best of a column; the average is that of the five layers, over all pretraining seeds.
 
 # %% tags=["hide-input"]
 accuracy = percent[percent.metric == "accuracy"]
-mean = (
-    accuracy.groupby(["dataset", "method", "layer"])[["value", "low", "high"]].mean().reset_index()
-)
+mean = accuracy.groupby(["dataset", "method", "layer"])[["value", "low", "high"]].mean().reset_index()
 order = [name for name in METHODS if name in set(mean.method)]
 for dataset, part in mean.groupby("dataset"):
     value = part.pivot(index="method", columns="layer", values="value").loc[order]
-    shown = (
-        part.assign(
-            entry=[f"{r.value:.1f} [{r.low:.1f},\u00a0{r.high:.1f}]" for r in part.itertuples()]
-        )
-        .pivot(index="method", columns="layer", values="entry")
-        .loc[order]
-    )
+    shown = part.assign(
+        entry=[f"{r.value:.1f} [{r.low:.1f},\u00a0{r.high:.1f}]" for r in part.itertuples()]
+    ).pivot(index="method", columns="layer", values="entry").loc[order]
     for layer in LAYERS:
         best = value[layer].idxmax()
         shown.loc[best, layer] = f"<b>{shown.loc[best, layer]}</b>"
@@ -119,19 +115,15 @@ display(HTML(printed[[*LAYERS, "average"]].to_html()))
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Accuracy of the degradation task minus that of every other method, in points, a dot a layer with its paired 95 percent interval, one panel a benchmark."}}
 gain = compared.assign(**{c: 100 * compared[c] for c in ("value", "low", "high")})
-figures.differences(gain, "accuracy", "points")
+figures.differences(gain, "accuracy", "points");
+
 # %% tags=["hide-input"]
 layers = compared[compared.layer != "average"]
 family = layers.groupby(["dataset", "metric"]).p
 tested = layers.assign(adjusted=family.transform(lambda p: metrics.holm(p.to_numpy())))
-visible = (
-    tested.assign(
-        better=(tested.adjusted < 0.05) & (tested.value > 0),
-        worse=(tested.adjusted < 0.05) & (tested.value < 0),
-    )
-    .groupby(["dataset", "metric", "method"])[["better", "worse"]]
-    .sum()
-)
+visible = tested.assign(
+    better=(tested.adjusted < 0.05) & (tested.value > 0), worse=(tested.adjusted < 0.05) & (tested.value < 0)
+).groupby(["dataset", "metric", "method"])[["better", "worse"]].sum()
 visible["comparisons"] = tested.groupby(["dataset", "metric", "method"]).size()
 display(HTML(visible.rename(index=figures.TITLES).to_html()))
 print(
@@ -140,14 +132,9 @@ print(
 )
 
 # %% tags=["hide-input"]
-shown = compared.assign(
-    entry=[
-        f"{r.value:+.3f} [{r.low:+.3f},\u00a0{r.high:+.3f}], p\u00a0=\u00a0{r.p:.3f}"
-        for r in compared.itertuples()
-    ]
-).pivot_table(
-    index=["dataset", "metric", "method", "seed"], columns="layer", values="entry", aggfunc="first"
-)
+shown = compared.assign(entry=[
+    f"{r.value:+.3f} [{r.low:+.3f},\u00a0{r.high:+.3f}], p\u00a0=\u00a0{r.p:.3f}" for r in compared.itertuples()
+]).pivot_table(index=["dataset", "metric", "method", "seed"], columns="layer", values="entry", aggfunc="first")
 display(HTML(shown.rename(index=figures.TITLES).to_html()))
 
 # %% [markdown]
@@ -158,13 +145,8 @@ layers = accuracy.groupby(["dataset", "method", "layer"]).value.mean().unstack()
 layers["conv3, conv4"] = layers[["conv3", "conv4"]].mean(axis=1)
 layers["conv1, conv2, conv5"] = layers[["conv1", "conv2", "conv5"]].mean(axis=1)
 layers["difference"] = layers["conv3, conv4"] - layers["conv1, conv2, conv5"]
-display(
-    HTML(
-        layers[["conv3, conv4", "conv1, conv2, conv5", "difference"]]
-        .rename(index=figures.TITLES)
-        .to_html(float_format="{:.1f}".format)
-    )
-)
+display(HTML(layers[["conv3, conv4", "conv1, conv2, conv5", "difference"]].rename(index=figures.TITLES)
+             .to_html(float_format="{:.1f}".format)))
 
 # %% [markdown]
 # ## Does the solver carry the conclusion?
@@ -184,9 +166,7 @@ display(HTML((100 * solvers).rename(index=figures.TITLES).to_html(float_format="
 # %% tags=["hide-input"]
 shown = exact.assign(
     entry=[f"{r.value:.3f} [{r.low:.3f},\u00a0{r.high:.3f}]" for r in exact.itertuples()]
-).pivot_table(
-    index=["dataset", "metric", "method", "seed"], columns="layer", values="entry", aggfunc="first"
-)
+).pivot_table(index=["dataset", "metric", "method", "seed"], columns="layer", values="entry", aggfunc="first")
 display(HTML(shown.rename(index=figures.TITLES).to_html()))
 
 # %% [markdown]

@@ -62,25 +62,20 @@ curves = pd.concat(
 # Lines are means over the subsets, bands their range; the dotted line is chance.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Accuracy against the share of labels used, a line a method with the range over subsets as a band, one panel a benchmark."}}
-figures.low_data_curves(curves)
+figures.low_data_curves(curves);
+
 # %% tags=["hide-input"]
 mean = 100 * curves.pivot_table(
     index=["dataset", "fraction"], columns="method", values="accuracy", aggfunc="mean"
 )
 labels = curves.groupby(["dataset", "fraction"])[["n_train", "n"]].max()
-display(
-    HTML(mean.rename(columns=figures.TITLES).join(labels).to_html(float_format="{:.1f}".format))
-)
+display(HTML(mean.rename(columns=figures.TITLES).join(labels).to_html(float_format="{:.1f}".format)))
 print("records:", ", ".join(f"{r['method']} {r['run_id']}" for r in found))
 
 # %% tags=["hide-input"]
 for name in ("labels", "places", "scratch"):
     if name not in set(curves.method):
-        how = (
-            METHODS[name].needs
-            if name in METHODS
-            else "aesthlib study low_data at a scale that lists it"
-        )
+        how = METHODS[name].needs if name in METHODS else "aesthlib study low_data at a scale that lists it"
         print(f"{figures.TITLES[name]}: not run at scale {scale}. To run it: {how}")
 
 # %% [markdown]

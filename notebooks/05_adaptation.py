@@ -56,13 +56,9 @@ backbone_of = {r["run_id"]: r["config"]["backbone"] for r in found if "backbone"
 start_of = {r["run_id"]: r["config"]["pretrain"] for r in found if r["experiment"] == "probe"}
 backbone = frame.run_id.map(lambda run: backbone_of.get(start_of.get(run, run)))
 rows = frame.assign(
-    backbone=backbone,
-    start=frame.method.map(figures.TITLES),
+    backbone=backbone, start=frame.method.map(figures.TITLES),
     how=frame.experiment.map({"probe": "non-linear head", "adaptation": "whole network"}),
-    entry=[
-        f"{100 * r.value:.1f} [{100 * r.low:.1f},\u00a0{100 * r.high:.1f}]"
-        for r in frame.itertuples()
-    ],
+    entry=[f"{100 * r.value:.1f} [{100 * r.low:.1f},\u00a0{100 * r.high:.1f}]" for r in frame.itertuples()],
 )[frame.metric.eq("accuracy") & frame.experiment.isin(["probe", "adaptation"])]
 
 # %% [markdown]
@@ -70,11 +66,8 @@ rows = frame.assign(
 
 # %% tags=["hide-input"]
 shown = rows.assign(layer=rows.layer.replace("", "all")).pivot_table(
-    index=["dataset", "n", "backbone", "start", "how"],
-    columns="layer",
-    values="entry",
-    aggfunc="first",
-    fill_value="",
+    index=["dataset", "n", "backbone", "start", "how"], columns="layer", values="entry",
+    aggfunc="first", fill_value="",
 )
 display(HTML(shown.to_html()))
 

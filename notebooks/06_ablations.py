@@ -63,12 +63,11 @@ print(
 # hold what another seed would change.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "A dot a variant of the method: its accuracy minus that of the reference, in points, grouped by losses, triplet weight, entropy weight, attribute left out, operation left out, readings, and operations a patch."}}
-figures.ablations(table)
+figures.ablations(table);
+
 # %% tags=["hide-input"]
 shown = table.assign(
-    interval=[
-        f"[{r.low:+.1f},\u00a0{r.high:+.1f}]" if r.low == r.low else "" for r in table.itertuples()
-    ]
+    interval=[f"[{r.low:+.1f},\u00a0{r.high:+.1f}]" if r.low == r.low else "" for r in table.itertuples()]
 )[["group", "ablation", "dataset", "accuracy", "difference", "interval", "p", "run"]]
 display(HTML(shown.to_html(index=False, float_format="{:.3g}".format, na_rep="")))
 

@@ -55,7 +55,8 @@ found = [record for record in study.confidence() if record["experiment"] == "con
 record = found[0]
 positive = pd.DataFrame({row["class"]: row["probability"] for row in record["tables"]["positive"]})
 negative = pd.DataFrame({row["class"]: row["probability"] for row in record["tables"]["negative"]})
-figures.confidence_changes(positive["none"], positive.drop(columns="none"))
+figures.confidence_changes(positive["none"], positive.drop(columns="none"));
+
 # %% [markdown]
 # ## How many change sides
 # Of the photographs that are labelled good and called good unedited, the share called not good after
@@ -72,10 +73,8 @@ table = pd.DataFrame(
     }
 ).drop("none")
 display(HTML(table.to_html(float_format="{:.3f}".format)))
-print(
-    f"{record['metrics'][0]['dataset']}: {len(positive)} labelled good ({len(called)} called good), "
-    f"{len(negative)} not ({len(refused)} called not good); record {record['run_id']}"
-)
+print(f"{record['metrics'][0]['dataset']}: {len(positive)} labelled good ({len(called)} called good), "
+      f"{len(negative)} not ({len(refused)} called not good); record {record['run_id']}")
 
 # %% [markdown]
 # ## Examples
@@ -88,16 +87,17 @@ patches = embedded.central_patches(config.shorter_edge_px, config.size_px)
 chosen = [
     names.index(name) for name in ("skimage/coffee.png", "sklearn/china.jpg", "skimage/chelsea.png")
 ]
-strongest = [item.index for item in ops.CLASSES[1:] if item.level == len(item.operation.levels)]
+strongest = [
+    item.index for item in ops.CLASSES[1:] if item.level == len(item.operation.levels)
+]
 classes = [0, *strongest]
 made = dict(analysis.versions(patches, 0, "paper"))
 patches = torch.stack([made[index][row] for row in chosen for index in classes])
 titles = [
     f"{ops.CLASSES[index].name}\n{record['tables']['embedded'][index]['probability'][row]:.2f}"
-    for row in chosen
-    for index in classes
+    for row in chosen for index in classes
 ]
-figures.labelled_patches(patches, titles, 6)
+figures.labelled_patches(patches, titles, 6);
 
 # %% [markdown]
 # ## What differs from the paper, and what we do not know

@@ -64,12 +64,12 @@ print(
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Confusion matrix of the 22 classes: rows the class applied, columns the class predicted, classes identical to None marked."}}
 preset = run["config"]["options"]["preset"]
 same = {
-    row["layer"]
-    for row in changes["metrics"]
+    row["layer"] for row in changes["metrics"]
     if row["metric"] == "unchanged_share" and row["value"] == 1 and row["dataset"].endswith(preset)
 }
 counts = np.array(tables["confusion"])
-figures.confusion(counts, same)
+figures.confusion(counts, same);
+
 # %% tags=["hide-input"]
 share = np.diag(counts) / counts.sum(1)
 other = counts - np.diag(np.diag(counts))
@@ -92,13 +92,11 @@ print(f"{100 * share.mean():.1f} % on average of the classes.")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Eight panels, one an ordered operation: squared feature distance to the original over its range from mild to strong, trained levels as dots."}}
 far = pd.DataFrame(tables["distances"])
-figures.distance_by_level(far)
+figures.distance_by_level(far);
+
 # %% tags=["hide-input"]
 ordered = far.groupby("operation", sort=False)[["rank_correlation", "ordered_share"]].first()
-ordered.columns = [
-    "rank correlation of distance and strength",
-    "share with D(level 1) < D(level 2)",
-]
+ordered.columns = ["rank correlation of distance and strength", "share with D(level 1) < D(level 2)"]
 display(HTML(ordered.to_html(float_format="{:.2f}".format)))
 
 # %% [markdown]
@@ -121,22 +119,23 @@ size, edge = run["config"]["size_px"], run["config"]["shorter_edge_px"]
 corners = embedded.corner_patches(edge, size)
 queries = [tables["neighbours"][4 * row] for row in (0, 1, 3, 8, 10)]
 patches = torch.stack([corners[index] for q in queries for index in (q["patch"], *q["neighbours"])])
-titles = [
-    text for q in queries for text in ("query", *(f"{value:.2f}" for value in q["similarity"]))
-]
-figures.labelled_patches(patches, titles, 5)
+titles = [text for q in queries for text in ("query", *(f"{value:.2f}" for value in q["similarity"]))]
+figures.labelled_patches(patches, titles, 5);
+
 # %% [markdown]
 # ## First-layer filters
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "The 96 filters of the first layer as small colour images."}}
-figures.filter_grid(analysis.filter_images(tables["filters"]))
+figures.filter_grid(analysis.filter_images(tables["filters"]));
+
 # %% [markdown]
 # ## What the entropy weights keep and drop
 # Weights that the finished network gives to the versions of held-out photographs.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "A bar a class: mean entropy weight, and behind it the share of versions with any weight."}}
 weights = pd.DataFrame(tables["weights"])
-figures.entropy_weights(weights)
+figures.entropy_weights(weights);
+
 # %% tags=["hide-input"]
 display(HTML(weights.to_html(index=False, float_format="{:.2f}".format)))
 
@@ -147,10 +146,9 @@ display(HTML(weights.to_html(index=False, float_format="{:.2f}".format)))
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Four panels over epochs: cross-entropy, accuracy over 22 classes, triplet loss, entropy of the prediction, with switch-on points as dashed lines."}}
 options = run["config"]["options"]
 figures.training_curves(
-    pd.DataFrame(run["history"]).assign(seed=run["seed"]),
-    options,
+    pd.DataFrame(run["history"]).assign(seed=run["seed"]), options,
     chance=1 / (1 + 2 * options["operations_per_patch"]),
-)
+);
 
 # %% [markdown]
 # ## What differs from the paper, and what we do not know

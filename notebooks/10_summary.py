@@ -52,21 +52,19 @@ found = study.summary()
 frame = records.load(store)
 conv3 = frame[
     frame.run_id.isin([record["run_id"] for record in found])
-    & (frame.experiment == "probe")
-    & (frame.layer == "conv3")
-    & (frame.solver == "exact")
+    & (frame.experiment == "probe") & (frame.layer == "conv3") & (frame.solver == "exact")
 ]
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Accuracy of linear probes on conv3 for every method, one panel a benchmark: value, 95 percent interval and each pretraining seed; the degradation task is the topmost row, the untrained network below it."}}
-accuracy = conv3[conv3.metric == "accuracy"].assign(
-    **{column: 100 * conv3[column] for column in ("value", "low", "high")}
-)
+accuracy = conv3[conv3.metric == "accuracy"].assign(**{
+    column: 100 * conv3[column] for column in ("value", "low", "high")
+})
 names = {"oasis": "OASIS, beauty", "vessel": "Vessel, aesthetics", "unseen": "unseen flaws"}
 panels = {
     f"{names.get(dataset, dataset)}\naccuracy (%)": accuracy[accuracy.dataset == dataset]
     for dataset in study.scale.benchmarks
 }
-figure = figures.headline(panels, "conv3")
+figure = figures.headline(panels, "conv3");
 pages = Path("book/executed") / scale
 if pages.is_dir():  # for the book's first page
     figure.savefig(pages / "headline.png", dpi=150, metadata={"Software": None})
@@ -77,13 +75,7 @@ entries = mean.assign(
     entry=[f"{r.value:.3f} [{r.low:.3f},\u00a0{r.high:.3f}]" for r in mean.itertuples()]
 ).reset_index()
 table = entries.pivot(index="method", columns=["dataset", "metric"], values="entry")
-display(
-    HTML(
-        table.loc[[name for name in figures.MARKS if name in table.index]]
-        .rename(index=figures.TITLES)
-        .to_html()
-    )
-)
+display(HTML(table.loc[[name for name in figures.MARKS if name in table.index]].rename(index=figures.TITLES).to_html()))
 
 # %% tags=["remove-cell"]
 for (dataset, metric, method), row in mean.iterrows():
@@ -118,9 +110,7 @@ listed = pd.DataFrame(
         "minutes": "" if record["minutes"] is None else f"{record['minutes']:.1f}",
         "code": record["environment"]["code_sha256"][:8],
     }
-    for record in sorted(
-        stored, key=lambda record: (record["experiment"], record["method"], record["run_id"])
-    )
+    for record in sorted(stored, key=lambda record: (record["experiment"], record["method"], record["run_id"]))
 )
 display(HTML(listed.to_html(index=False)))
 

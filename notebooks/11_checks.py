@@ -59,21 +59,15 @@ for record in found:
 # %% tags=["hide-input"]
 overlap = by_kind.get("near_duplicates", [])
 if not overlap:
-    print(
-        "Not checked at this scale: its photographs for training and for probes are listed by name."
-    )
+    print("Not checked at this scale: its photographs for training and for probes are listed by name.")
 for record in overlap:
     rows = pd.DataFrame(record["metrics"])
     table = rows.pivot(index="dataset", columns="metric", values="value")
     table.insert(0, "photographs", rows.groupby("dataset").n.first())
-    table = table.rename(
-        columns={
-            "near_duplicates_pretraining": "also in pretraining",
-            "next_likeness_pretraining": "next there",
-            "near_duplicates_within": "pairs within",
-            "next_likeness_within": "next within",
-        }
-    )
+    table = table.rename(columns={
+        "near_duplicates_pretraining": "also in pretraining", "next_likeness_pretraining": "next there",
+        "near_duplicates_within": "pairs within", "next_likeness_within": "next within",
+    })
     display(HTML(table.to_html(float_format="{:.2f}".format, na_rep="")))
     pairs = pd.DataFrame(record["tables"]["pairs"])
     if len(pairs):
@@ -92,17 +86,16 @@ for record in overlap:
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "A row a class, a column a cue: share of versions whose class the cue alone tells, in percent, beside the trained network's own recognition."}}
 cues = pd.DataFrame(by_kind["shortcuts"][0]["metrics"])
-table = cues.assign(cue=cues.metric.str.removeprefix("accuracy_from_").str.replace("_", " ")).pivot(
-    index="layer", columns="cue", values="value"
-)
+table = cues.assign(
+    cue=cues.metric.str.removeprefix("accuracy_from_").str.replace("_", " ")
+).pivot(index="layer", columns="cue", values="value")
 table = table[["border", "grid", "rounding", "all three"]].rename(index={"": "mean"})
-known = (
-    [record for record in study.understanding()] if "08_understanding" in study.scale.pages else []
-)
+known = [record for record in study.understanding()] if "08_understanding" in study.scale.pages else []
 if known:
     own = {row["layer"] or "mean": row["value"] for row in known[0]["metrics"]}
     table["network"] = pd.Series(own)
-figures.shares(table.loc[[item.name for item in ops.CLASSES] + ["mean"]], "share recognized")
+figures.shares(table.loc[[item.name for item in ops.CLASSES] + ["mean"]], "share recognized");
+
 # %% tags=["hide-input"]
 print(
     f"By the three cues together {100 * table.loc['mean', 'all three']:.0f} % of the versions are named "
@@ -136,20 +129,14 @@ columns, ordered = {}, {}
 for run, name in zip(shortcut_runs, ("reference", "cut out after the operation"), strict=False):
     far = pd.DataFrame(learned[run["run_id"]]["tables"]["distances"])
     part = far[far.operation.isin(["downsampling", "pixelation"])]
-    label = [
-        f"{v:g}{' (trained)' if t else ''}" for v, t in zip(part.value, part.trained, strict=True)
-    ]
+    label = [f"{v:g}{' (trained)' if t else ''}" for v, t in zip(part.value, part.trained, strict=True)]
     columns[name] = pd.Series(part["median"].to_numpy(), index=[part.operation, label])
     ordered[name] = far.groupby("operation").ordered_share.first()
     ordered[f"{name}, rank correlation"] = far.groupby("operation").rank_correlation.first()
 if columns:
     display(HTML(pd.DataFrame(columns).to_html(float_format="{:.2f}".format)))
-    display(
-        HTML(
-            "<p>Share of photographs with D(level 1) &lt; D(level 2), and the mean rank correlation of "
-            "D with the strength</p>" + pd.DataFrame(ordered).to_html(float_format="{:.2f}".format)
-        )
-    )
+    display(HTML("<p>Share of photographs with D(level 1) &lt; D(level 2), and the mean rank correlation of "
+                 "D with the strength</p>" + pd.DataFrame(ordered).to_html(float_format="{:.2f}".format)))
 
 # %% [markdown]
 # ## Budgets
@@ -162,20 +149,13 @@ rows = []
 for run in main:
     config, history = run["config"], run["history"]
     steps = run["data"][0]["photographs"] * config["crops_per_photograph"] // config["batch_size"]
-    rows.append(
-        {
-            "method": figures.TITLES[run["method"]],
-            "seed": run["seed"],
-            "px": config["size_px"],
-            "epochs": len(history),
-            "steps": steps * len(history),
-            "patches a step": config["batch_size"],
-            "images through the network": sum(row["images"] for row in history),
-            "minutes": round(run["minutes"], 1),
-            "precision": run["environment"]["precision"],
-            "record": run["run_id"],
-        }
-    )
+    rows.append({
+        "method": figures.TITLES[run["method"]], "seed": run["seed"], "px": config["size_px"],
+        "epochs": len(history), "steps": steps * len(history), "patches a step": config["batch_size"],
+        "images through the network": sum(row["images"] for row in history),
+        "minutes": round(run["minutes"], 1), "precision": run["environment"]["precision"],
+        "record": run["run_id"],
+    })
 display(HTML(pd.DataFrame(rows).drop_duplicates().to_html(index=False)))
 
 # %% [markdown]
@@ -191,44 +171,30 @@ named = {f"{run['config']['size_px']} px, seed {run['seed']}": run for run in ou
 named |= {f"{run['config']['size_px']} px, {name}": run for name, run in budgeted.items()}
 training = pd.DataFrame(
     {"run": name, "epoch": row["epoch"], "accuracy": row["accuracy"]}
-    for name, run in named.items()
-    for row in run["history"]
+    for name, run in named.items() for row in run["history"]
 )
 frame = load(store)
 length = {run["run_id"]: len(run["history"]) for run in budgeted.values()}
 probed = [r for r in by_kind.get("probe", []) if r["config"]["pretrain"] in length]
-later = pd.DataFrame(
-    [
-        {
-            "dataset": row["dataset"],
-            "epochs": length[r["config"]["pretrain"]],
-            **{k: row[k] for k in ("value", "low", "high")},
-        }
-        for r in probed
-        for row in r["metrics"]
-        if row["layer"] == "conv3" and row["metric"] == "srcc"
-    ],
-    columns=["dataset", "epochs", "value", "low", "high"],
-)
-figures.budget_curves(training, later)
+later = pd.DataFrame([
+    {"dataset": row["dataset"], "epochs": length[r["config"]["pretrain"]], **{k: row[k] for k in ("value", "low", "high")}}
+    for r in probed for row in r["metrics"] if row["layer"] == "conv3" and row["metric"] == "srcc"
+], columns=["dataset", "epochs", "value", "low", "high"])
+figures.budget_curves(training, later);
+
 # %% tags=["hide-input"]
 rows = []
 for name, run in budgeted.items():
     row = {"training": name, "last epoch's accuracy (%)": 100 * run["history"][-1]["accuracy"]}
     row["held-out accuracy (%)"] = next(
-        100 * m["value"]
-        for r in by_kind["held_out"]
-        if r["config"]["pretrain"] == run["run_id"]
-        for m in r["metrics"]
-        if m["metric"] == "held_out_accuracy"
+        100 * m["value"] for r in by_kind["held_out"] if r["config"]["pretrain"] == run["run_id"]
+        for m in r["metrics"] if m["metric"] == "held_out_accuracy"
     )
     for r in probed:
         if r["config"]["pretrain"] == run["run_id"]:
             for metric in ("accuracy", "srcc"):
                 values = [m["value"] for m in r["metrics"] if m["metric"] == metric]
-                row[f"{r['config']['benchmark']}, {metric}, mean of layers"] = sum(values) / len(
-                    values
-                )
+                row[f"{r['config']['benchmark']}, {metric}, mean of layers"] = sum(values) / len(values)
     rows.append(row)
 if rows:
     display(HTML(pd.DataFrame(rows).to_html(index=False, float_format="{:.3f}".format)))
@@ -253,10 +219,8 @@ if len(steps):
     final = steps[steps["last"] == steps["last"].max()]
     accuracy = {length[run["run_id"]]: run["history"][-1]["accuracy"] for run in budgeted.values()}
     first, last = final["first"].iloc[0], final["last"].iloc[0]
-    print(
-        f"The task itself: {100 * accuracy[first]:.0f} % of the training crops after {first} epochs, "
-        f"{100 * accuracy[last]:.0f} % after {last}. The probes, by the last doubling:"
-    )
+    print(f"The task itself: {100 * accuracy[first]:.0f} % of the training crops after {first} epochs, "
+          f"{100 * accuracy[last]:.0f} % after {last}. The probes, by the last doubling:")
     for row in final.itertuples():
         said = "better" if row.low > 0 else "worse" if row.high < 0 else "no visible change"
         print(f"  {row.dataset}: {said} ({row.value:+.1f} points)")

@@ -65,13 +65,9 @@ order = [name for name in METHODS if name in set(moments.method)]
 single = frame[(frame.experiment == "by_operation")]
 single = single.assign(pooling=single.run_id.map(pooling))
 mean = single[single.metric == "mean_accuracy"]
-shown = (
-    100 * mean.pivot_table(index="method", columns=["pooling", "layer"], values="value").loc[order]
-)
+shown = 100 * mean.pivot_table(index="method", columns=["pooling", "layer"], values="value").loc[order]
 display(HTML(shown.rename(index=figures.TITLES).to_html(float_format="{:.1f}".format, na_rep="")))
-display(
-    HTML(f"<p>n = {int(mean.n.max())} patches, half of them degraded; mean over the seeds.</p>")
-)
+display(HTML(f"<p>n = {int(mean.n.max())} patches, half of them degraded; mean over the seeds.</p>"))
 
 # %% tags=["remove-cell"]
 for method in ("random", OURS):
@@ -79,13 +75,12 @@ for method in ("random", OURS):
     glue(f"single_{method}", float(100 * row.value.mean()), display=False)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "A row an unseen operation, a column a method: accuracy in percent of the operation's own linear probe on conv4."}}
-best = single[
-    (single.pooling == "moments") & (single.layer == "conv4") & (single.metric != "mean_accuracy")
-]
+best = single[(single.pooling == "moments") & (single.layer == "conv4") & (single.metric != "mean_accuracy")]
 table = best.assign(operation=best.metric.str.removeprefix("accuracy_of_").str.replace("_", " "))
 table = table.pivot_table(index="operation", columns="method", values="value")[order]
 table = table.loc[[name.replace("_", " ") for name in OPERATIONS]].rename(columns=figures.TITLES)
-figures.shares(table, "accuracy on conv4", 0.5)
+figures.shares(table, "accuracy on conv4", 0.5);
+
 # %% [markdown]
 # ## Pooling and layer
 # The paper pools every layer to a grid, 9600 values for a linear probe; with a thousand labels that is
@@ -93,22 +88,16 @@ figures.shares(table, "accuracy on conv4", 0.5)
 # the five layers side by side.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Spearman correlation of ridge predictions from channel means and deviations, by layer and all layers side by side, a line a method, one panel a benchmark."}}
-figures.probe_layers(moments, "srcc", "SRCC", 0, MOMENTS.layers)
+figures.probe_layers(moments, "srcc", "SRCC", 0, MOMENTS.layers);
+
 # %% tags=["hide-input"]
 for metric in ("accuracy", "srcc", "plcc"):
     rows = moments[moments.metric == metric]
-    mean = (
-        rows.groupby(["dataset", "method", "layer"])[["value", "low", "high"]].mean().reset_index()
-    )
+    mean = rows.groupby(["dataset", "method", "layer"])[["value", "low", "high"]].mean().reset_index()
     shown = mean.assign(
         entry=[f"{r.value:.3f} [{r.low:.3f},\u00a0{r.high:.3f}]" for r in mean.itertuples()]
     ).pivot(index=["dataset", "method"], columns="layer", values="entry")
-    display(
-        HTML(
-            f"<p>{metric}, channel means and deviations</p>"
-            + shown.rename(index=figures.TITLES).to_html()
-        )
-    )
+    display(HTML(f"<p>{metric}, channel means and deviations</p>" + shown.rename(index=figures.TITLES).to_html()))
 
 # %% [markdown]
 # ## Ours against the untrained network, read in this way
@@ -121,14 +110,9 @@ layers = pairs[pairs.layer != "average"]
 tested = layers.assign(
     adjusted=layers.groupby(["dataset", "metric"]).p.transform(lambda p: metrics.holm(p.to_numpy()))
 )
-visible = (
-    tested.assign(
-        better=(tested.adjusted < 0.05) & (tested.value > 0),
-        worse=(tested.adjusted < 0.05) & (tested.value < 0),
-    )
-    .groupby(["dataset", "metric", "method"])[["better", "worse"]]
-    .sum()
-)
+visible = tested.assign(
+    better=(tested.adjusted < 0.05) & (tested.value > 0), worse=(tested.adjusted < 0.05) & (tested.value < 0)
+).groupby(["dataset", "metric", "method"])[["better", "worse"]].sum()
 visible["comparisons"] = tested.groupby(["dataset", "metric", "method"]).size()
 display(HTML(visible.rename(index=figures.TITLES).to_html()))
 
@@ -147,23 +131,14 @@ if len(alone):
     main = {run["run_id"] for method in study.scale.methods for run in study.pretrained(method)}
     whole = frame[(frame.experiment == "probe") & (frame.metric == "srcc")]
     whole = whole[[config_of[name]["pretrain"] in main for name in whole.run_id]]
-    both = pd.concat(
-        [
-            whole.groupby(["dataset", "method", "layer"]).value.mean().rename("all photographs"),
-            inside[inside.metric == "srcc_within_kinds"]
-            .groupby(["dataset", "method", "layer"])
-            .value.mean()
-            .rename("within kinds"),
-        ],
-        axis=1,
-    ).dropna()
+    both = pd.concat([
+        whole.groupby(["dataset", "method", "layer"]).value.mean().rename("all photographs"),
+        inside[inside.metric == "srcc_within_kinds"].groupby(["dataset", "method", "layer"]).value.mean()
+        .rename("within kinds"),
+    ], axis=1).dropna()
     middle = both.xs("conv3", level="layer")
-    display(
-        HTML(
-            "<p>SRCC of grid probes on conv3, mean over the seeds</p>"
-            + middle.rename(index=figures.TITLES).to_html(float_format="{:.3f}".format)
-        )
-    )
+    display(HTML("<p>SRCC of grid probes on conv3, mean over the seeds</p>"
+                 + middle.rename(index=figures.TITLES).to_html(float_format="{:.3f}".format)))
     kinds = inside[inside.metric.str.startswith("srcc_in_") & (inside.layer == "conv3")]
     kinds = kinds.assign(kind=kinds.metric.str.removeprefix("srcc_in_"))
     sizes = kinds.groupby(["dataset", "kind"]).n.first()
@@ -171,12 +146,7 @@ if len(alone):
         shown = part.pivot_table(index="method", columns="kind", values="value")
         shown.columns = [f"{kind} (n = {sizes[dataset, kind]})" for kind in shown]
         shown = shown.rename(index=figures.TITLES)
-        display(
-            HTML(
-                f"<p>{dataset}, SRCC within each kind</p>"
-                + shown.to_html(float_format="{:.3f}".format)
-            )
-        )
+        display(HTML(f"<p>{dataset}, SRCC within each kind</p>" + shown.to_html(float_format="{:.3f}".format)))
 else:
     print("No benchmark of this scale has human ratings of several kinds of photographs.")
 
@@ -186,26 +156,15 @@ else:
 # unedited ones.
 
 # %% tags=["hide-input"]
-grid = frame[
-    (frame.run_id.map(pooling) == "grid")
-    & frame.experiment.isin(["probe", "view"])
-    & (frame.seed == 0)
-    & frame.method.isin(["random", OURS])
-]
+grid = frame[(frame.run_id.map(pooling) == "grid") & frame.experiment.isin(["probe", "view"])
+             & (frame.seed == 0) & frame.method.isin(["random", OURS])]
 clean = grid.assign(statistics=grid.run_id.map(statistics))
 trained = {run["run_id"] for method in ("random", OURS) for run in study.pretrained(method)}
 clean = clean[clean.run_id.map(lambda name: config_of[name]["pretrain"]).isin(trained)]
-shown = clean.pivot_table(
-    index=["dataset", "metric", "method"], columns="statistics", values="value"
-)
+shown = clean.pivot_table(index=["dataset", "metric", "method"], columns="statistics", values="value")
 if "clean" in shown and "training" in shown:
     shown = shown.dropna().assign(difference=lambda t: t.clean - t.training)
-    display(
-        HTML(
-            "<p>Mean of the five layers</p>"
-            + shown.rename(index=figures.TITLES).to_html(float_format="{:.3f}".format)
-        )
-    )
+    display(HTML("<p>Mean of the five layers</p>" + shown.rename(index=figures.TITLES).to_html(float_format="{:.3f}".format)))
 
 # %% [markdown]
 # ## Is it the number of photographs or the size?
@@ -217,8 +176,7 @@ if "clean" in shown and "training" in shown:
 
 # %% tags=["hide-input"]
 asked = {
-    "fewer photographs": study.fewer_photographs(),
-    "smaller": study.smaller(),
+    "fewer photographs": study.fewer_photographs(), "smaller": study.smaller(),
     "smaller, untrained": study.smaller("random"),
 }
 names = {run["run_id"]: name for name, run in asked.items() if run}
@@ -227,32 +185,23 @@ if not names:
 about, parts = {record["run_id"]: record for record in found}, []
 for metric, unit in (("accuracy", "points of accuracy"), ("srcc", "SRCC")):
     part = tables.differences(found, metric)
-    parts.append(
-        part.assign(
-            changed=part.ours.map(names),
-            metric=unit,
-            dataset=[f"{row.dataset} (n = {row.n})" for row in part.itertuples()],
-            **{
-                column: [
-                    f"{about[run]['data'][0]['photographs']:,} photographs at {about[run]['config']['size_px']} px"
-                    for run in part[side]
-                ]
-                for column, side in (("from", "theirs"), ("to", "ours"))
-            },
-        )
-    )
+    parts.append(part.assign(
+        changed=part.ours.map(names), metric=unit,
+        dataset=[f"{row.dataset} (n = {row.n})" for row in part.itertuples()],
+        **{
+            column: [
+                f"{about[run]['data'][0]['photographs']:,} photographs at {about[run]['config']['size_px']} px"
+                for run in part[side]
+            ]
+            for column, side in (("from", "theirs"), ("to", "ours"))
+        },
+    ))
     for row in part.itertuples():
         what = names[row.ours].replace(", ", "_").replace(" ", "_")
         for column in ("value", "low", "high"):
-            glue(
-                f"{what}_{row.dataset}_{metric}_{column}",
-                float(getattr(row, column)),
-                display=False,
-            )
+            glue(f"{what}_{row.dataset}_{metric}_{column}", float(getattr(row, column)), display=False)
 if names:
-    table = pd.concat(parts).pivot(
-        index=["changed", "from", "to", "metric"], columns="dataset", values="entry"
-    )
+    table = pd.concat(parts).pivot(index=["changed", "from", "to", "metric"], columns="dataset", values="entry")
     display(HTML(table.to_html()))
 
 # %% [markdown]

@@ -56,15 +56,10 @@ found = study.beyond()
 rows = []
 for record in found:
     if record["experiment"] == "selected":
-        rows += [
-            {"choice": record["method"], "record": record["run_id"], **row}
-            for row in record["metrics"]
-        ]
+        rows += [{"choice": record["method"], "record": record["run_id"], **row} for row in record["metrics"]]
 frame = pd.DataFrame(rows)
 order = ["untrained network", "one task", "our variants", "two tasks", "all tasks"]
-entries = frame.assign(
-    entry=[f"{r.value:.3f} [{r.low:.3f},\u00a0{r.high:.3f}]" for r in frame.itertuples()]
-)
+entries = frame.assign(entry=[f"{r.value:.3f} [{r.low:.3f},\u00a0{r.high:.3f}]" for r in frame.itertuples()])
 for dataset, part in entries.groupby("dataset"):
     table = part.pivot(index="choice", columns="metric", values="entry").loc[order]
     table["n"] = part.groupby("choice").n.first()
@@ -81,27 +76,14 @@ for row in frame.itertuples():
 # Paired differences on the same photographs, with 95 % intervals; p is not adjusted.
 
 # %% tags=["hide-input"]
-run_of = {
-    record["run_id"]: record["method"] for record in found if record["experiment"] == "selected"
-}
-apart = pd.DataFrame(
-    [
-        {
-            "dataset": row["dataset"],
-            "difference": f"{run_of[r['config']['ours']]} minus {r['method']}",
-            **row,
-        }
-        for r in found
-        if r["experiment"] == "inquiry_comparison"
-        for row in r["metrics"]
-    ]
-)
-entries = apart.assign(
-    entry=[
-        f"{r.value:+.3f} [{r.low:+.3f},\u00a0{r.high:+.3f}], p\u00a0=\u00a0{r.p:.4f}"
-        for r in apart.itertuples()
-    ]
-)
+run_of = {record["run_id"]: record["method"] for record in found if record["experiment"] == "selected"}
+apart = pd.DataFrame([
+    {"dataset": row["dataset"], "difference": f"{run_of[r['config']['ours']]} minus {r['method']}", **row}
+    for r in found if r["experiment"] == "inquiry_comparison" for row in r["metrics"]
+])
+entries = apart.assign(entry=[
+    f"{r.value:+.3f} [{r.low:+.3f},\u00a0{r.high:+.3f}], p\u00a0=\u00a0{r.p:.4f}" for r in apart.itertuples()
+])
 for dataset, part in entries.groupby("dataset"):
     table = part.pivot(index="difference", columns="metric", values="entry")
     display(HTML(f"<p>{dataset}</p>" + table.to_html()))
@@ -112,20 +94,12 @@ for dataset, part in entries.groupby("dataset"):
 # %% tags=["hide-input"]
 chosen = pd.DataFrame(
     {"dataset": record["metrics"][0]["dataset"], "choice": record["method"], **row}
-    for record in found
-    if record["experiment"] == "selected"
-    for row in record["tables"]["chosen"]
+    for record in found if record["experiment"] == "selected" for row in record["tables"]["chosen"]
 )
-chosen = chosen.sort_values(
-    ["dataset", "choice", "kind", "share"], ascending=[True, True, True, False]
-)
+chosen = chosen.sort_values(["dataset", "choice", "kind", "share"], ascending=[True, True, True, False])
 shown = chosen.groupby(["dataset", "choice", "kind"]).head(4)
 shown = shown.assign(share=[f"{100 * value:.0f} %" for value in shown.share])
-display(
-    HTML(
-        shown.rename(columns={"kind": "for", "share": "of the training sets"}).to_html(index=False)
-    )
-)
+display(HTML(shown.rename(columns={"kind": "for", "share": "of the training sets"}).to_html(index=False)))
 
 # %% [markdown]
 # ## Beside what others reach on OASIS

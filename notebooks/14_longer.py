@@ -44,16 +44,8 @@ found = study.longer()
 
 # %% tags=["hide-input"]
 run_of = {record["run_id"]: record for record in found}
-long = (
-    {study.trained_longer(method)["run_id"] for method in study.scale.longer_methods}
-    if found
-    else set()
-)
-frame = (
-    load(store)
-    if found
-    else pd.DataFrame(columns=["run_id", "experiment", "metric", "method", "layer"])
-)
+long = {study.trained_longer(method)["run_id"] for method in study.scale.longer_methods} if found else set()
+frame = load(store) if found else pd.DataFrame(columns=["run_id", "experiment", "metric", "method", "layer"])
 frame = frame[frame.run_id.isin(run_of)]
 epochs = {False: study.scale.pretrain.epochs, True: study.scale.longer_epochs}
 order = [name for name in METHODS if name in set(frame.method)]
@@ -61,15 +53,12 @@ order = [name for name in METHODS if name in set(frame.method)]
 # epochs of the training that a record judges; of untrained weights none
 trained = {
     name: 0 if record["method"] == "random" else epochs[record["config"]["pretrain"] in long]
-    for name, record in run_of.items()
-    if "pretrain" in record["config"]
+    for name, record in run_of.items() if "pretrain" in record["config"]
 }
 if found:
     left_out = [METHODS[m].title for m in study.scale.methods if m not in order]
-    print(
-        f"{epochs[True]} epochs beside {epochs[False]}; one seed each, so no interval holds what another "
-        f"pretraining seed would change. Not trained so long: {', '.join(left_out) or 'none'}."
-    )
+    print(f"{epochs[True]} epochs beside {epochs[False]}; one seed each, so no interval holds what another "
+          f"pretraining seed would change. Not trained so long: {', '.join(left_out) or 'none'}.")
 else:
     print("Not run at this scale.")
 
@@ -84,33 +73,23 @@ if found:
     ours = {epochs[False]: study.pretrained(OURS)[0], epochs[True]: study.trained_longer(OURS)}
     history = pd.DataFrame(
         {"run": f"{count} epochs", "epoch": row["epoch"], "accuracy": row["accuracy"]}
-        for count, run in ours.items()
-        for row in run["history"]
+        for count, run in ours.items() for row in run["history"]
     )
     asked = frame[(frame.experiment == "held_out") & (frame.metric == "held_out_accuracy")]
     own = 100 * asked.assign(epochs=asked.run_id.map(trained)).pivot_table(
         index="method", columns="epochs", values="value"
     )
     own.columns = [f"{count} epochs" for count in own]
-    display(
-        HTML(
-            "<p>Accuracy on photographs held out (%)</p>"
-            + own.loc[[name for name in order if name in own.index]]
-            .rename(index=figures.TITLES)
-            .to_html(float_format="{:.1f}".format)
-        )
-    )
+    display(HTML("<p>Accuracy on photographs held out (%)</p>" + own.loc[
+        [name for name in order if name in own.index]
+    ].rename(index=figures.TITLES).to_html(float_format="{:.1f}".format)))
     for count, column in zip(("short", "long"), own, strict=True):
         glue(f"held_out_{count}", float(own.loc[OURS, column]), display=False)
     glue("epochs", float(epochs[True]), display=False)
-    judged = frame[
-        (frame.experiment == "probe")
-        & (frame.method == OURS)
-        & (frame.layer == "conv3")
-        & (frame.metric == "srcc")
-    ]
+    judged = frame[(frame.experiment == "probe") & (frame.method == OURS) & (frame.layer == "conv3")
+                   & (frame.metric == "srcc")]
     judged = judged.assign(epochs=judged.run_id.map(trained))
-    figures.budget_curves(history, judged[["dataset", "epochs", "value", "low", "high"]])
+    figures.budget_curves(history, judged[["dataset", "epochs", "value", "low", "high"]]);
 
 # %% [markdown]
 # ## Linear probes
@@ -123,17 +102,9 @@ if found:
     rows = rows.assign(epochs=rows.run_id.map(trained))
     rows.loc[rows.metric == "accuracy", "value"] *= 100
     for name, part in (("mean of the layers", rows), ("conv3", rows[rows.layer == "conv3"])):
-        table = part.pivot_table(
-            index="method", columns=["dataset", "metric", "epochs"], values="value"
-        )
-        display(
-            HTML(
-                f"<p>{name}: accuracy in %, and SRCC</p>"
-                + table.loc[order]
-                .rename(index=figures.TITLES)
-                .to_html(float_format="{:.3g}".format, na_rep="")
-            )
-        )
+        table = part.pivot_table(index="method", columns=["dataset", "metric", "epochs"], values="value")
+        display(HTML(f"<p>{name}: accuracy in %, and SRCC</p>" + table.loc[order].rename(
+            index=figures.TITLES).to_html(float_format="{:.3g}".format, na_rep="")))
 
 # %% [markdown]
 # ## Paired differences
@@ -144,17 +115,12 @@ if found:
 # %% tags=["hide-input"]
 apart = {metric: tables.differences(found, metric) for metric in ("accuracy", "srcc")}
 if found:
-    for title, lengths in (
-        ("longer minus shorter training", True),
-        ("ours, longer, minus the others", False),
-    ):
+    for title, lengths in (("longer minus shorter training", True), ("ours, longer, minus the others", False)):
         for metric, unit in (("accuracy", "points of accuracy"), ("srcc", "SRCC")):
             part = apart[metric]
             part = part[((part.method != "random") & ~part.theirs.isin(long)) == lengths]
-            part = part.assign(
-                dataset=[f"{row.dataset} (n = {row.n})" for row in part.itertuples()],
-                against=part.method.map(figures.TITLES),
-            )
+            part = part.assign(dataset=[f"{row.dataset} (n = {row.n})" for row in part.itertuples()],
+                               against=part.method.map(figures.TITLES))
             shown = part.pivot(index=["against", "seed"], columns="dataset", values="entry")
             display(HTML(f"<p>{title}, {unit}</p>" + shown.to_html()))
 
@@ -165,11 +131,7 @@ for metric, part in apart.items():
         side = "short" if length else f"{row.method}_{row.seed}"
         if not length or row.method == OURS:
             for column in ("value", "low", "high"):
-                glue(
-                    f"{row.dataset}_{metric}_{side}_{column}",
-                    float(getattr(row, column)),
-                    display=False,
-                )
+                glue(f"{row.dataset}_{metric}_{side}_{column}", float(getattr(row, column)), display=False)
 
 # %% [markdown]
 # ## One flaw at a time
@@ -180,41 +142,20 @@ for metric, part in apart.items():
 # %% tags=["hide-input"]
 single = frame[(frame.experiment == "by_operation") & (frame.metric == "mean_accuracy")]
 if found:
-    entries = (
-        single.assign(
-            entry=[
-                f"{100 * r.value:.1f} [{100 * r.low:.1f},\u00a0{100 * r.high:.1f}]"
-                for r in single.itertuples()
-            ]
-        )
-        .pivot(index="method", columns="layer", values="entry")
-        .loc[order]
-    )
+    entries = single.assign(entry=[
+        f"{100 * r.value:.1f} [{100 * r.low:.1f},\u00a0{100 * r.high:.1f}]" for r in single.itertuples()
+    ]).pivot(index="method", columns="layer", values="entry").loc[order]
     display(HTML("<p>accuracy in %</p>" + entries.rename(index=figures.TITLES).to_html()))
     flaws = frame[(frame.experiment == "inquiry_comparison") & (frame.metric == "accuracy")]
-    entries = flaws.assign(
-        entry=[
-            f"{100 * r.value:+.1f} [{100 * r.low:+.1f},\u00a0{100 * r.high:+.1f}]"
-            for r in flaws.itertuples()
-        ]
-    ).pivot(index="method", columns="layer", values="entry")
-    display(
-        HTML(
-            "<p>ours minus the others, points</p>" + entries.rename(index=figures.TITLES).to_html()
-        )
-    )
+    entries = flaws.assign(entry=[
+        f"{100 * r.value:+.1f} [{100 * r.low:+.1f},\u00a0{100 * r.high:+.1f}]" for r in flaws.itertuples()
+    ]).pivot(index="method", columns="layer", values="entry")
+    display(HTML("<p>ours minus the others, points</p>" + entries.rename(index=figures.TITLES).to_html()))
     display(HTML(f"<p>n = {int(single.n.max())} patches, half of them degraded.</p>"))
-    for kind, rows in (
-        ("accuracy", single[single.method == OURS]),
-        ("gain", flaws[flaws.method == "random"]),
-    ):
+    for kind, rows in (("accuracy", single[single.method == OURS]), ("gain", flaws[flaws.method == "random"])):
         for row in rows[rows.layer.isin(["conv3", "conv4"])].itertuples():
             for column in ("value", "low", "high"):
-                glue(
-                    f"single_{kind}_{row.layer}_{column}",
-                    float(100 * getattr(row, column)),
-                    display=False,
-                )
+                glue(f"single_{kind}_{row.layer}_{column}", float(100 * getattr(row, column)), display=False)
 
 # %% [markdown]
 # ## The best features, chosen inside the training folds

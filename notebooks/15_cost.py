@@ -50,21 +50,14 @@ for run in found:
     images = sum(row["images"] for row in run["history"])
     seconds = sum(row["seconds"] for row in run["history"])
     joules = [row.get("joules") for row in run["history"]]
-    rows.append(
-        {
-            "method": figures.TITLES[run["method"]],
-            "seed": run["seed"],
-            "px": run["config"]["size_px"],
-            "epochs": len(run["history"]),
-            "images": images,
-            "seconds": round(seconds),
-            "images/s": images / seconds,
-            "energy (kJ)": "not readable" if None in joules else f"{sum(joules) / 1000:.0f}",
-            "device": f"{run['environment']['device']}, {run['environment']['threads']} thread(s)",
-            "precision": run["environment"]["precision"],
-            "record": run["run_id"],
-        }
-    )
+    rows.append({
+        "method": figures.TITLES[run["method"]], "seed": run["seed"], "px": run["config"]["size_px"],
+        "epochs": len(run["history"]), "images": images, "seconds": round(seconds),
+        "images/s": images / seconds,
+        "energy (kJ)": "not readable" if None in joules else f"{sum(joules) / 1000:.0f}",
+        "device": f"{run['environment']['device']}, {run['environment']['threads']} thread(s)",
+        "precision": run["environment"]["precision"], "record": run["run_id"],
+    })
 cost = pd.DataFrame(rows)
 display(HTML(cost.to_html(index=False, float_format="{:.0f}".format)))
 print(f"{len(cost)} trainings, {cost.seconds.sum() / 3600:.1f} hours of training in all.")
@@ -86,17 +79,11 @@ one = models.training_flops(paper.backbone, paper.size_px)
 images = 1_281_167 * paper.epochs * (1 + 2 * paper.options.operations_per_patch)
 lines = [("as measured here", rate, 1)] + [
     (f"H100 × {count}, {share:.0%} of the peak", 989e12 * share * count, count)
-    for count in (1, 8)
-    for share in (0.05, 0.1, 0.2)
+    for count in (1, 8) for share in (0.05, 0.1, 0.2)
 ]
 table = pd.DataFrame(
-    {
-        "": name,
-        "TFLOP/s": speed / 1e12,
-        "images/s": speed / one,
-        "hours": images * one / speed / 3600,
-        "device hours": images * one / speed / 3600 * count,
-    }
+    {"": name, "TFLOP/s": speed / 1e12, "images/s": speed / one, "hours": images * one / speed / 3600,
+     "device hours": images * one / speed / 3600 * count}
     for name, speed, count in lines
 )
 display(HTML(table.to_html(index=False, float_format="{:,.3g}".format)))

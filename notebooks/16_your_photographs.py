@@ -94,13 +94,12 @@ for record in found:
 # The central square of each, at the size that the network was trained at.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "The scored photographs, highest predicted rating first, each under its score."}}
-chosen = rows if len(rows) <= shown else rows[: shown - shown // 2] + rows[-(shown // 2) :]
-path_of = {
-    source.name: source.path
-    for source in (photographs.find(Path(folder)) if folder else embedded.sources())
-}
-squares = torch.stack([pretrained.central_square(path_of[row["file"]], trained) for row in chosen])
-figures.labelled_patches(squares, [f"{row['score']:.2f}" for row in chosen], 6)
+chosen = rows if len(rows) <= shown else rows[: shown - shown // 2] + rows[-(shown // 2):]
+path_of = {source.name: source.path for source in (photographs.find(Path(folder)) if folder else embedded.sources())}
+squares = torch.stack([
+    pretrained.central_square(path_of[row["file"]], trained) for row in chosen
+])
+figures.labelled_patches(squares, [f"{row['score']:.2f}" for row in chosen], 6);
 
 # %% [markdown]
 # ## Re-run

@@ -232,7 +232,8 @@ def test_repetitions_within_a_set_are_not_left_out():
     assert inquiries.left_out({"tables": {"pairs": pairs}}) == ()
     both = [*pairs, *({"one": name, "other": "x", "where": "pretraining"} for name in "cac")]
     assert inquiries.left_out({"tables": {"pairs": both}}) == ("a", "c")
-    assert inquiries.left_out({"metrics": []}) == ()  # of a plan
+    planned = runs.Planned(run_id="", experiment="near_duplicates")
+    assert inquiries.left_out(planned) == ()
 
 
 def test_shortcuts_have_an_accuracy_a_class_and_a_cue(made):

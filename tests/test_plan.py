@@ -8,7 +8,7 @@ from aesthlib import cli, plan, study
 from aesthlib.plan import Estimate, Rates
 from aesthlib.probing import features
 from aesthlib.runs import Job, Work
-from aesthlib.store import files
+from aesthlib.store import records
 from aesthlib.study import SCALES, Study
 from aesthlib.training import PretrainConfig
 
@@ -109,12 +109,48 @@ def test_a_record_in_the_store_is_done(tmp_path):
     first = asked.plan()
     jobs = [job for page in first.values() for job in page]
     assert not any(job.done for job in jobs)
-    asked.runs.plan = {}
-    asked.degradations()
-    (name,) = asked.runs.plan
-    files.write_json(tmp_path / "records" / f"{name}.json", {})
+    with asked.runs.planning() as planned:
+        (question,) = asked.degradations()
+    (name,) = planned
+    whole = dict.fromkeys(records.KEYS, "") | question
+    asked.store.write(whole | {"scale": "smoke", "metrics": []})
     assert [job.done for job in asked.plan()["01_degradations"]] == [True]
     assert asked.runs.plan is None  # asked again, it computes
+
+
+def test_nothing_is_left_to_do_where_every_record_is_there():
+    for scale in ("smoke", "study"):
+        pages = Study(scale, records.PUBLISHED, device="cpu").plan()
+        jobs = [job for page in pages.values() for job in page]
+        assert jobs and all(job.done for job in jobs)
+
+
+def test_a_planned_record_has_a_question_and_no_answer(tmp_path):
+    asked = Study("smoke", tmp_path, device="cpu")
+    with asked.runs.planning():
+        (planned,) = asked.degradations()
+    assert planned["experiment"] == "identifiability" and planned["config"]["size_px"] == 80
+    for read in (lambda: planned["metrics"], lambda: planned.get("tables", {})):
+        with pytest.raises(LookupError, match="identifiability .* is only planned: it has no"):
+            read()
+
+
+def test_a_plan_that_fails_leaves_the_study_computing(tmp_path, monkeypatch):
+    asked = Study("smoke", tmp_path, device="cpu")
+
+    def broken(*arguments):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(asked, "page", broken)
+    with pytest.raises(ZeroDivisionError):
+        asked.plan()
+    assert asked.runs.plan is None
+
+
+def test_files_of_a_benchmark_are_listed_once(tmp_path, monkeypatch):
+    asked = Study("study", tmp_path, tmp_path, device="cpu")
+    assert asked._asked("oasis") is asked._asked("oasis")
+    assert asked._photographs("oasis") is asked._asked("oasis").photographs
 
 
 def test_every_run_stands_on_one_page(tmp_path):

@@ -302,7 +302,8 @@ def test_other_ratings_are_other_data(tiny, data_root, tmp_path):
     first = asked.runs.probe(run, asked._asked("oasis"), sgd)
     ratings = data_root / "oasis" / "ratings.csv"
     ratings.write_text(ratings.read_text().replace("0.png,Scene,1.0", "0.png,Scene,6.0"))
-    assert asked.runs.probe(run, asked._asked("oasis"), sgd)["run_id"] != first["run_id"]
+    again = Study("smoke", tmp_path / "store", data_root, device="cpu")
+    assert again.runs.probe(run, again._asked("oasis"), sgd)["run_id"] != first["run_id"]
 
 
 def test_features_come_from_the_checkpoint_of_the_record(tiny, tmp_path):

@@ -338,6 +338,8 @@ READERS = {
     "cuhk_pq": read_cuhk_pq,
 }
 
+FIXED_SPLIT = ("ava", "aadb", "cuhk_pq")  # the owner's or the paper's; others are cross-validated
+
 
 def _benchmark(
     name: str,

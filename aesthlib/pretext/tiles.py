@@ -10,7 +10,7 @@ from ..models.backbones import IMAGENET_MEAN
 from ..ops.functional import LUMINANCE_LEVELS, to_uint8
 
 PAPER_PX = 227  # side of the patches at which lengths are stated
-SMALLEST_PX = max(models.SMALLEST_PX.values())  # side of a tile that any backbone can see
+SMALLEST_PX = models.SMALLEST_PX["alexnet"]  # side of a tile, whatever other backbones there are
 GRID, EACH, JOINED = 3, 128, 512  # of the head: side of the map, values of a tile, of all
 
 

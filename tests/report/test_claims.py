@@ -473,7 +473,7 @@ def test_runs_of_our_method_are_told_from_its_ablations(tmp_path):
     found = asked.pretraining() + list(asked.ablated().values())
     for planned in found:
         whole = dict.fromkeys(records.KEYS, "") | planned
-        asked.store.write(whole | {"scale": "smoke", "seed": 0, "minutes": 0.0})
+        asked.store.write(whole | {"scale": "smoke", "seed": 0, "minutes": 0.0, "metrics": []})
     made = claims.gather(asked, found)
     (ours,) = asked.pretrained("degradation")
     assert {run for run, name in made.table.items() if name == "degradation"} == {ours["run_id"]}
