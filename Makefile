@@ -22,7 +22,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup reproduce book test bench publish lock clean FORCE
+.PHONY: help setup reproduce book check test bench publish lock clean FORCE
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -46,6 +46,10 @@ book: $(READY) ## build the book from the committed records, without training
 	$(BIN)aesthlib study --scale study --load-only
 	@echo "book 3/3: pages"
 	$(build_book)
+
+check: $(READY) ## formatter and linter, as continuous integration runs them
+	$(BIN)python -m ruff format --check .
+	$(BIN)python -m ruff check .
 
 test: $(READY) ## run all tests; PYTEST_ARGS="-k losses" selects some
 	$(BIN)python -m pytest $(PYTEST_ARGS)

@@ -35,7 +35,7 @@ from IPython.display import HTML, display
 
 from aesthlib.models import LAYERS
 from aesthlib.probing import metrics
-from aesthlib.report import figures, paper
+from aesthlib.report import figures, paper, tables
 from aesthlib.store.records import load
 from aesthlib.study import METHODS, Study
 
@@ -133,7 +133,7 @@ print(
 
 # %% tags=["hide-input"]
 shown = compared.assign(entry=[
-    f"{r.value:+.3f} [{r.low:+.3f},\u00a0{r.high:+.3f}], p\u00a0=\u00a0{r.p:.3f}" for r in compared.itertuples()
+    f"{r.value:+.3f} [{r.low:+.3f},\u00a0{r.high:+.3f}], {tables.p_words(r.p)}" for r in compared.itertuples()
 ]).pivot_table(index=["dataset", "metric", "method", "seed"], columns="layer", values="entry", aggfunc="first")
 display(HTML(shown.rename(index=figures.TITLES).to_html()))
 

@@ -36,6 +36,7 @@ import pandas as pd
 from IPython.display import HTML, display
 from myst_nb import glue
 
+from aesthlib.report import tables
 from aesthlib.study import Study
 
 study = Study(scale, store, data_root, load_only, device, seed)
@@ -82,7 +83,7 @@ apart = pd.DataFrame([
     for r in found if r["experiment"] == "inquiry_comparison" for row in r["metrics"]
 ])
 entries = apart.assign(entry=[
-    f"{r.value:+.3f} [{r.low:+.3f},\u00a0{r.high:+.3f}], p\u00a0=\u00a0{r.p:.4f}" for r in apart.itertuples()
+    f"{r.value:+.3f} [{r.low:+.3f},\u00a0{r.high:+.3f}], {tables.p_words(r.p)}" for r in apart.itertuples()
 ])
 for dataset, part in entries.groupby("dataset"):
     table = part.pivot(index="difference", columns="metric", values="entry")

@@ -16,6 +16,7 @@ from ..probing import metrics
 from ..store import records
 from ..study import ABLATIONS, METHODS, OURS, Study
 from ..training import config_of
+from .tables import p_words
 
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
@@ -166,8 +167,8 @@ def _better_than(*methods: str) -> Callable[[Evidence], Finding]:
                 better = bool(gain > 0 and visible.any())
                 words.append(
                     f"{dataset}, against {METHODS[method].title}: {gain:+.1f} points "
-                    f"[{low:+.1f}, {high:+.1f}] on average of the layers, smallest adjusted p of a "
-                    f"layer {adjusted.min():.3f}"
+                    f"[{low:+.1f}, {high:+.1f}] on average of the layers; of a single layer, "
+                    f"adjusted, at best {p_words(adjusted.min())}"
                 )
                 if dataset in evidence.people:
                     holds.append(better)

@@ -2,6 +2,15 @@
 
 import pandas as pd
 
+SMALLEST_P = 0.001  # below, a p value is said to be below
+
+
+def p_words(p: float) -> str:
+    """A p value in words, never as zero: "p = 0.034", or "p < 0.001"."""
+    if p < SMALLEST_P:
+        return f"p\u00a0<\u00a0{SMALLEST_P}"
+    return f"p\u00a0=\u00a0{p:.3f}"
+
 
 def differences(found: list[dict], metric: str = "accuracy") -> pd.DataFrame:
     """The comparisons of probes among records, on average of the five layers.
@@ -39,7 +48,7 @@ def differences(found: list[dict], metric: str = "accuracy") -> pd.DataFrame:
                 "high": high,
                 "p": mean["p"],
                 "entry": f"{value:+.{digits}f} [{low:+.{digits}f},\u00a0{high:+.{digits}f}], "
-                f"p\u00a0=\u00a0{mean['p']:.4f}",
+                + p_words(mean["p"]),
             }
         )
     columns = (

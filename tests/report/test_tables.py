@@ -51,9 +51,23 @@ def test_differences_are_those_of_the_average_layer():
     assert (found["ours"], found["theirs"], found["method"]) == ("long", "short", "rotation")
     assert (found["seed"], found["dataset"], found["n"]) == (2, "oasis", 900)
     assert found["value"] == pytest.approx(1.5) and found["low"] == pytest.approx(-0.5)
-    assert found["entry"] == "+1.5 [-0.5,\u00a0+2.5], p\u00a0=\u00a00.0312"
+    assert found["entry"] == "+1.5 [-0.5,\u00a0+2.5], p\u00a0=\u00a00.031"
     (found,) = tables.differences(FOUND, "srcc").to_dict("records")
     assert found["entry"].startswith("-0.100 [-0.120,\u00a0-0.090]")
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [
+        (0.0002, "< 0.001"),
+        (0.00099, "< 0.001"),
+        (0.001, "= 0.001"),
+        (0.0349, "= 0.035"),
+        (1, "= 1.000"),
+    ],
+)
+def test_a_p_value_is_never_printed_as_zero(p, words):
+    assert tables.p_words(p).replace("\u00a0", " ") == f"p {words}"
 
 
 def test_without_comparisons_there_are_no_rows():
