@@ -388,7 +388,3 @@ def _export(given: argparse.Namespace) -> None:
             "the explore page runs without the network: it needs the released model, the Python "
             "package onnx, and onnxruntime-web from npm"
         )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

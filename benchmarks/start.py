@@ -29,7 +29,7 @@ def main() -> None:
         given.rounds = 1
     works = {
         "import aesthlib": lambda: call(sys.executable, "-c", "import aesthlib"),
-        "aesthlib --help": lambda: call(sys.executable, "-m", "aesthlib.cli", "--help"),
+        "aesthlib --help": lambda: call(sys.executable, "-m", "aesthlib", "--help"),
         "import torch": lambda: call(sys.executable, "-c", "import torch"),
         "imports of a page": lambda: call(sys.executable, "-c", PAGE),
     }

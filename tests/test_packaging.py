@@ -9,11 +9,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
-from packaging.version import Version
+
+yaml = pytest.importorskip("yaml", reason="reads the environment file")
+pytest.importorskip("packaging", reason="reads requirements")
+
+from packaging.requirements import Requirement  # noqa: E402
+from packaging.specifiers import SpecifierSet  # noqa: E402
+from packaging.utils import canonicalize_name  # noqa: E402
+from packaging.version import Version  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = ["requirements.lock", "requirements-uv.lock"]
@@ -113,3 +116,34 @@ def test_make_alone_lists_every_target():
     listed = dict(re.findall(r"^  ([a-z]+) +(\S.*)$", out, re.M))
     assert set(listed) == targets
     assert {"setup", "reproduce", "book", "test", "publish"} <= targets
+
+
+def test_the_commands_run_as_a_module():
+    shown = subprocess.run(
+        [sys.executable, "-m", "aesthlib", "--version"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert shown.returncode == 0 and shown.stdout.startswith("aesthlib ")
+
+
+def test_tests_for_a_gpu_are_found_where_there_is_no_jupyter():
+    """On a machine with torch and the library's own dependencies alone."""
+    absent = (
+        "jupytext",
+        "papermill",
+        "nbformat",
+        "nbclient",
+        "ipykernel",
+        "ipywidgets",
+        "yaml",
+        "jupyter_client",
+        "playwright",
+        "onnx",
+        "onnxruntime",
+    )
+    code = (
+        f"import sys, pytest; sys.modules.update(dict.fromkeys({absent}))\n"
+        "sys.exit(pytest.main(['--collect-only', '-q', '-m', 'gpu']))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert found.returncode == 0, found.stdout[-2000:]
+    assert int(re.search(r"(\d+)/\d+ tests collected", found.stdout).group(1)) > 100

@@ -9,6 +9,8 @@ import pytest
 from aesthlib.report import notebooks
 from aesthlib.report.notebooks import NotebookError
 
+pytest.importorskip("papermill", reason="runs notebooks")
+
 PAGE = """# ---
 # jupyter:
 #   kernelspec:

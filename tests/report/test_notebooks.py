@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import forkserver
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from aesthlib.report import notebooks
 from aesthlib.report.notebooks import NotebookError
 from aesthlib.study import SCALES
+
+nbformat = pytest.importorskip("nbformat", reason="reads executed notebooks")
+pytest.importorskip("papermill", reason="runs notebooks")
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = """# ---

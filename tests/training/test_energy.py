@@ -71,6 +71,15 @@ def test_a_gpu_is_added(counters, monkeypatch):
     folder = counters(rapl_0=1_000_000)
     assert energy.joules("cuda", folder) == pytest.approx(3.5)
     assert energy.joules("cpu", folder) == pytest.approx(1)
+
+    class NVMLError(Exception):  # the library's own kind
+        pass
+
+    def broken():
+        raise NVMLError("driver not loaded")
+
+    monkeypatch.setattr(library, "nvmlInit", broken)
+    assert energy.joules("cuda", folder) is None
     monkeypatch.setitem(sys.modules, "pynvml", None)  # not installed: half would pass for all
     assert energy.joules("cuda", folder) is None
 
