@@ -1,0 +1,403 @@
+"""Packs: photographs decoded once to uint8 at a shorter edge, cropped on the device.
+
+A pack is a folder of three files: `pixels.bin`, all photographs one after another as uint8
+(H, W, 3); `manifest.csv`, a row a source file with its hash, size, offset, split and what was
+wrong with it; `pack.json`, the settings, the counts and the data hash.
+"""
+
+import csv
+import hashlib
+import io
+import os
+import shutil
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from .. import files, progress
+from .decode import READER, SMALLEST_EDGE_PX, MachineFault, UnreadableImage, opened, picture
+from .find import Source, printable
+
+COLUMNS = ("file", "sha256", "split", "label", "height", "width", "offset", "problem")
+EXAMINED = ("file", "sha256", "split", "label", "problem")  # of `examine`
+EXAMINED_EDGE_PX = 64  # a JPEG is read to its end at any size, and fastest at a small one
+TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names need not be UTF-8
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Photographs in memory or mapped from disk.
+
+    Attributes:
+        name: of the data, as records call it.
+        sha256: of the source files, their splits and the packing; names the data in records.
+        pixels: uint8 (bytes,), all photographs as (H, W, 3) one after another, on any device.
+        offsets, heights, widths: int64 (N,) on the CPU.
+        names: of the N photographs.
+        problems: (name, what was wrong) of the files left out.
+        labels: of the N photographs, "" where there is none.
+    """
+
+    name: str
+    sha256: str
+    pixels: Tensor
+    offsets: Tensor
+    heights: Tensor
+    widths: Tensor
+    names: tuple[str, ...]
+    problems: tuple[tuple[str, str], ...] = ()
+    labels: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def to(self, device: torch.device | str) -> "Pack":
+        """The same photographs with the pixels on a device."""
+        return Pack(**{**self.__dict__, "pixels": self.pixels.to(device)})
+
+    def take(self, rows: Tensor, labels: tuple[str, ...] | None = None) -> "Pack":
+        """Some of the photographs, the pixels shared.
+
+        Args:
+            rows: int64 (n,).
+            labels: of these n photographs; None keeps theirs.
+        """
+        rows = torch.as_tensor(rows)
+        chosen = rows.tolist()
+        if labels is None:
+            labels = tuple(self.labels[row] for row in chosen) if self.labels else ()
+        named = [[self.names[row] for row in chosen], labels]
+        return Pack(
+            **{
+                **self.__dict__,
+                "sha256": files.digest([self.sha256, *named]),
+                "offsets": self.offsets[rows],
+                "heights": self.heights[rows],
+                "widths": self.widths[rows],
+                "names": tuple(named[0]),
+                "labels": labels,
+            }
+        )
+
+    def crop(self, index: Tensor, top: Tensor, left: Tensor, size_px: int, flip: Tensor) -> Tensor:
+        """Cut square patches, all in one gather from the pixels, on their device.
+
+        Args:
+            index, top, left: int64 (N,) photographs and upper left corners in pixels.
+            size_px: side S of the patches.
+            flip: bool (N,), mirror left and right.
+
+        Returns:
+            uint8 (N, 3, S, S), channels last.
+
+        Raises:
+            ValueError: a patch does not lie within its photograph.
+        """
+        room = torch.minimum(self.heights[index] - top, self.widths[index] - left)
+        if min(room.min() - size_px, top.min(), left.min()) < 0:
+            raise ValueError(f"size_px: patches of {size_px} px do not lie within the photographs")
+        device = self.pixels.device
+        row_bytes = 3 * size_px
+        y = top[:, None] + torch.arange(size_px)
+        starts = self.offsets[index, None] + 3 * (y * self.widths[index, None] + left[:, None])
+        # every start of a row as a view of the bytes: one indexed copy, nothing materialised
+        rows = self.pixels.as_strided((len(self.pixels) - row_bytes + 1, row_bytes), (1, 1))
+        order = flip.int().argsort(stable=True)  # those to be mirrored are turned as one
+        patches = rows.index_select(0, starts[order].flatten().to(device))
+        patches = patches.view(-1, size_px, size_px, 3)
+        if flip.any():
+            mirrored = patches[int((~flip).sum()) :]
+            mirrored.copy_(mirrored.flip(2))
+            patches = patches.index_select(0, order.argsort().to(device))
+        return patches.permute(0, 3, 1, 2)
+
+    def random_crops(self, index: Tensor, size_px: int, generator: Generator) -> Tensor:
+        """Patches at random places, half of them mirrored; draws come from a CPU generator.
+
+        Args:
+            index: int64 (N,) photographs.
+
+        Returns:
+            uint8 (N, 3, S, S).
+        """
+        draws = torch.rand(3, len(index), generator=generator, dtype=torch.float64)
+        top = (draws[0] * (self.heights[index] - size_px + 1)).long()
+        left = (draws[1] * (self.widths[index] - size_px + 1)).long()
+        return self.crop(index, top, left, size_px, draws[2] < 0.5)
+
+    def center_crops(self, index: Tensor, size_px: int) -> Tensor:
+        """Central patches, uint8 (N, 3, S, S): what is seen at test time."""
+        top = (self.heights[index] - size_px) // 2
+        left = (self.widths[index] - size_px) // 2
+        return self.crop(index, top, left, size_px, torch.zeros(len(index), dtype=torch.bool))
+
+
+def pack(
+    sources: Iterable[Source],
+    target: Path,
+    shorter_edge_px: int,
+    name: str,
+    workers: int | None = None,
+) -> Path:
+    """Decode photographs once into a pack. An interrupted call goes on where it stopped.
+
+    Args:
+        sources: what to pack, in this order.
+        target: folder of the pack; a finished pack of the same sources is left as it is.
+        shorter_edge_px: of the packed photographs.
+        name: of the data, as records call it.
+        workers: decoding threads; default the processors there are.
+
+    Returns:
+        target.
+
+    Raises:
+        ValueError: no source could be read; the message lists the first problems.
+        FileExistsError: target is there, and neither a pack nor an empty folder.
+        OSError: the disk is full, or the machine would not give a file (`MachineFault`); what was
+            packed stays and the next call goes on.
+    """
+    sources, target = list(sources), Path(target)
+    if shorter_edge_px < SMALLEST_EDGE_PX:
+        raise ValueError(f"shorter_edge_px must be at least {SMALLEST_EDGE_PX}")
+    listed = files.digest([_fingerprint(source) for source in sources])
+    settings = {
+        **{"name": name, "shorter_edge_px": shorter_edge_px},
+        **{"listed": listed, "reader": READER},
+    }
+    outdated = target.with_name(f".{target.name}.outdated")
+    if (target / "pack.json").exists():
+        if files.read_json(target / "pack.json").get("settings") == settings:
+            return target
+        os.replace(target, outdated)  # a kill while it is removed leaves no half pack in its place
+    elif target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise FileExistsError(f"{target} is there and is no pack: name another place for the pack")
+    shutil.rmtree(outdated, ignore_errors=True)
+    work = target.with_name(f".{target.name}.partial")
+    if work.exists() and (
+        not (work / "settings.json").exists() or files.read_json(work / "settings.json") != settings
+    ):
+        shutil.rmtree(work)
+    work.mkdir(parents=True, exist_ok=True)
+    files.write_json(work / "settings.json", settings)
+    rows, offset = _resume(work)
+    done = {row["file"] for row in rows}
+
+    waiting, odd = [source for source in sources if source.name not in done], []
+    try:
+        with (
+            open(work / "pixels.bin", "ab") as binary,
+            open(work / "manifest.csv", "a", newline="", **TEXT) as manifest,
+        ):
+            writer = csv.DictWriter(manifest, COLUMNS, lineterminator="\n")
+            if not rows:
+                writer.writeheader()
+            threads = workers or os.cpu_count() or 1
+            results = _in_order(lambda source: _read(source, shorter_edge_px), waiting, threads)
+            for row, pixels, remark in progress.bar(
+                results, total=len(sources), initial=len(rows), unit="photo", label=f"pack {name}"
+            ):
+                if pixels is not None:
+                    row["offset"] = offset
+                    binary.write(np.ascontiguousarray(pixels).data)  # tofile hides a full disk
+                    offset += pixels.size
+                if remark:
+                    odd.append((row["file"], remark))
+                binary.flush()
+                writer.writerow(row)
+                manifest.flush()
+                rows.append(row)
+            for file in (binary, manifest):
+                os.fsync(file.fileno())  # before pack.json says that all is there
+    except MachineFault:
+        raise
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"could not pack into {work}: {error.strerror}; {len(rows)} of {len(sources)} "
+            "photographs are kept, free some space and run the same command again",
+        ) from error
+    good = [row for row in rows if not row["problem"]]
+    if not good:
+        shutil.rmtree(work)  # the next call looks again
+        first = "; ".join(f"{printable(row['file'])}: {row['problem']}" for row in rows[:5])
+        raise ValueError(f"none of {len(rows)} files of {name} is a usable photograph: {first}")
+    content = [
+        [row["file"], row["sha256"], row["split"], *([row["label"]] if row["label"] else [])]
+        for row in good
+    ]
+    files.write_json(
+        work / "pack.json",
+        {
+            "settings": settings,
+            "name": name,
+            "photographs": len(good),
+            "left_out": len(rows) - len(good),
+            "sha256": files.digest(
+                {"files": content, "shorter_edge_px": shorter_edge_px, "reader": READER}
+            ),
+        },
+    )
+    os.replace(work, target)
+    if len(good) < len(rows):
+        progress.note(
+            f"{name}: {len(rows) - len(good)} of {len(rows)} files left out, {target}/manifest.csv "
+            "says why"
+        )
+    if odd:
+        told = "; ".join(f"{printable(file)}: {remark}" for file, remark in odd[:5])
+        more = "; …" if len(odd) > 5 else ""
+        progress.note(f"{name}: {len(odd)} used though something was odd: {told}{more}")
+    return target
+
+
+def examine(
+    sources: Iterable[Source], name: str, workers: int | None = None
+) -> list[dict[str, str]]:
+    """Decode photographs as `pack` does and keep none: what would be packed, what is wrong.
+
+    Args:
+        sources: what to look at.
+        name: of the data, for the progress bar.
+        workers: decoding threads; default the processors there are.
+
+    Returns:
+        A row a source in their order: file, sha256, split, label and problem ("" if there is none,
+        "missing" where there is no file).
+    """
+    sources, threads = list(sources), workers or os.cpu_count() or 1
+    results = _in_order(lambda source: _read(source, EXAMINED_EDGE_PX)[0], sources, threads)
+    shown = progress.bar(results, total=len(sources), unit="photo", label=f"check {name}")
+    return [{key: row[key] for key in EXAMINED} for row in shown]
+
+
+def _read(source: Source, shorter_edge_px: int) -> tuple[dict, np.ndarray | None, str]:
+    """A manifest row without its offset, the pixels of a photograph, and what was odd."""
+    row = dict.fromkeys(COLUMNS, "") | {
+        "file": source.name,
+        "split": source.split,
+        "label": source.label,
+    }
+    try:
+        with opened(source.path) as content:
+            row["sha256"] = hashlib.sha256(content).hexdigest()
+            made = picture(content, shorter_edge_px, Path(source.path).suffix)
+    except UnreadableImage as error:
+        return row | {"problem": " ".join(str(error).split())}, None, ""
+    height, width, _ = made.pixels.shape
+    return row | {"height": height, "width": width}, made.pixels, made.remark
+
+
+def _fingerprint(source: Source) -> list:
+    """What tells cheaply that a file is still the one that was packed."""
+    told = [source.name, source.split] + ([source.label] if source.label else [])
+    try:
+        status = source.path.stat()
+    except OSError:
+        return told
+    return [*told, status.st_size, status.st_mtime_ns]
+
+
+def _in_order(function, items: list, workers: int) -> Iterator:
+    """Map in threads, results in order, few in memory at once."""
+    with ThreadPoolExecutor(workers) as pool:
+        queue: deque = deque()
+        for item in items:
+            queue.append(pool.submit(function, item))
+            if len(queue) > 4 * workers:
+                yield queue.popleft().result()
+        while queue:
+            yield queue.popleft().result()
+
+
+def _resume(work: Path) -> tuple[list[dict], int]:
+    """Rows that an interrupted call finished, and the bytes they fill; cuts off what is torn."""
+    manifest, binary = work / "manifest.csv", work / "pixels.bin"
+    if not manifest.exists():
+        binary.unlink(missing_ok=True)
+        return [], 0
+    content = manifest.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]  # a killed process leaves half a line
+    rows = list(csv.DictReader(io.StringIO(whole.decode(**TEXT), newline="")))
+    offset = max(
+        (
+            int(r["offset"]) + 3 * int(r["height"]) * int(r["width"])
+            for r in rows
+            if not r["problem"]
+        ),
+        default=0,
+    )
+    size = binary.stat().st_size if binary.exists() else 0
+    if size < offset or not rows:
+        manifest.unlink()
+        binary.unlink(missing_ok=True)
+        return [], 0
+    files.write_bytes(manifest, whole)
+    os.truncate(binary, offset)
+    return rows, offset
+
+
+def load(target: Path, split: str | None = None) -> Pack:
+    """Open a pack, mapped from disk.
+
+    Args:
+        target: a folder that `pack` made.
+        split: only photographs of that split; None for all.
+
+    Raises:
+        FileNotFoundError: there is no finished pack.
+        ValueError: the files do not fit together, or the split is empty; names file and line.
+    """
+    target = Path(target)
+    if not (target / "pack.json").exists():
+        raise FileNotFoundError(
+            f"{target} is not a finished pack; make it with `aesthlib data pack`"
+        )
+    header = files.read_json(target / "pack.json")
+    manifest = target / "manifest.csv"
+    size = (target / "pixels.bin").stat().st_size
+    rows, problems, packed = [], [], 0
+    with open(manifest, newline="", **TEXT) as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(f"{manifest}, line 1: the columns must be {', '.join(COLUMNS)}")
+        for row in reader:
+            line = reader.line_num
+            if row["problem"]:
+                problems.append((row["file"], row["problem"]))
+                continue
+            try:
+                shape = [int(row[key]) for key in ("offset", "height", "width")]
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"{manifest}, line {line}: offset, height and width must be "
+                    "whole numbers; pack the photographs again"
+                ) from None
+            if min(shape) < 0 or shape[0] + 3 * shape[1] * shape[2] > size:
+                raise ValueError(
+                    f"{manifest}, line {line}: {row['file']} does not lie within "
+                    "pixels.bin; pack the photographs again"
+                )
+            packed += 1
+            if split is None or row["split"] == split:
+                rows.append((row["file"], row["label"], *shape))
+    if packed != header["photographs"]:
+        raise ValueError(
+            f"{manifest} lists {packed} photographs, pack.json "
+            f"{header['photographs']}; pack the photographs again"
+        )
+    if not rows:
+        raise ValueError(f"{target} holds no photograph of split {split!r}")
+    pixels = torch.from_file(str(target / "pixels.bin"), shared=False, size=size, dtype=torch.uint8)
+    names, labels, *shape = zip(*rows, strict=True)
+    offsets, heights, widths = (torch.tensor(values, dtype=torch.int64) for values in shape)
+    digest = header["sha256"] if split is None else files.digest([header["sha256"], split])
+    return Pack(
+        header["name"], digest, pixels, offsets, heights, widths, names, tuple(problems), labels
+    )
