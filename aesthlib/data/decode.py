@@ -5,15 +5,9 @@ libjpeg-turbo (simplejpeg), which tells what is damaged and shrinks while it dec
 through Pillow. Both are resized by the same kernel of torch, antialiased, on uint8.
 """
 
-import contextlib
-import errno
 import io
-import os
 import re
-import stat
 import threading
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,30 +17,15 @@ import torch
 from PIL import Image
 
 from . import colour, depth, formats
-from .find import HEIC, printable
+from .content import LARGE, LARGEST_BYTES, Room, UnreadableImage, opened
+from .find import HEIC
 
 READER = 2  # the version of what comes out; packs of another one are made anew
 SMALLEST_EDGE_PX = 16  # below, nothing of a photograph is left
 LARGEST_PIXELS = 178_956_970  # Pillow's own guard against decompression bombs
-LARGEST_BYTES = 1_000_000_000  # of a file together with what it is decoded to
 LARGEST_ASPECT = 8.0
 GAP = 2  # a picture is shrunk cheaply to no less than so many times the edge, then well
-_LARGE = 16_000_000  # files above are read one at a time
-_PAUSES_S = (0.1, 1.0)  # pauses before a file is read again that the machine would not give
-_MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
-_KINDS = {
-    **{stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"},
-    **{stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"},
-}
 _HARMLESS = ("Invalid SOS parameters", "unknown JFIF revision", "Unknown Adobe color transform")
-
-
-class UnreadableImage(ValueError):
-    """A file that cannot be used as a photograph; the message says why."""
-
-
-class MachineFault(OSError):
-    """A file could not be read for a reason that lies in the machine, not in the photograph."""
 
 
 @dataclass(frozen=True)
@@ -89,47 +68,6 @@ def decode(path: Path, shorter_edge_px: int | None) -> np.ndarray:
 def resize(pixels: np.ndarray, shorter_edge_px: int) -> np.ndarray:
     """uint8 (H, W, 3) to a shorter edge, bilinear and antialiased, as `decode` does it."""
     return _sized(pixels, pixels.shape[:2], 1, shorter_edge_px)
-
-
-@contextlib.contextmanager
-def opened(path: Path) -> Iterator[bytes]:
-    """A file's bytes; of large files one at a time is held.
-
-    Raises:
-        UnreadableImage, MachineFault: as `decode`.
-    """
-    status = _patiently(os.stat, path)
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableImage(f"no plain file but {_KINDS.get(stat.S_IFMT(status.st_mode))}")
-    if status.st_size > LARGEST_BYTES:
-        raise UnreadableImage(f"too large: {status.st_size / 1e6:,.0f} MB")
-    with _large_file if status.st_size > _LARGE else contextlib.nullcontext():
-        yield _patiently(_content, path)
-
-
-_large_file = threading.Lock()
-
-
-def _content(path: Path) -> bytes:
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", 0) as file:
-        return file.readall()
-
-
-def _patiently(work, path: Path):
-    """Do what the machine may refuse for a moment, a few times."""
-    for pause in (*_PAUSES_S, None):
-        try:
-            return work(path)
-        except OSError as error:
-            if error.errno in _MISSING:
-                raise UnreadableImage("missing") from None
-            if pause is None or error.errno in (errno.EACCES, errno.EPERM):
-                raise MachineFault(
-                    error.errno,
-                    f"could not read {printable(str(path))}: {error.strerror}; the photograph is "
-                    "not to blame: mend it and run the same command again",
-                ) from error
-            time.sleep(pause)
 
 
 def picture(content: bytes, shorter_edge_px: int | None, suffix: str = "") -> Picture:
@@ -207,32 +145,12 @@ def _check(width: int, height: int, needed: float) -> None:
         )
 
 
-class _Room:
-    """Memory that decoders share: who needs more than is left waits."""
-
-    def __init__(self, size: int):
-        self.size, self.left, self.changed = size, size, threading.Condition()
-
-    @contextlib.contextmanager
-    def take(self, needed: int) -> Iterator[None]:
-        needed = min(int(needed), self.size)
-        with self.changed:
-            self.changed.wait_for(lambda: self.left >= needed)
-            self.left -= needed
-        try:
-            yield
-        finally:
-            with self.changed:
-                self.left += needed
-                self.changed.notify_all()
-
-
-_room = _Room(LARGEST_BYTES)
+_room = Room(LARGEST_BYTES)
 _kept = threading.local()  # a buffer a thread: fresh memory costs more than decoding into old
 
 
 def _buffer(size: int) -> np.ndarray | None:
-    if size > _LARGE:
+    if size > LARGE:
         return None
     held = getattr(_kept, "buffer", None)
     if held is None or len(held) < size:

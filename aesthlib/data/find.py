@@ -1,5 +1,6 @@
 """Which photographs lie below a folder, and what is passed over on the way, with the reason."""
 
+import errno
 import os
 import stat
 from collections import Counter
@@ -75,6 +76,12 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in told)
 
 
+def name_of(folder: Path) -> str:
+    """A folder's own name as photographs are called by it: text, and short enough for a file."""
+    told = Path(folder).resolve().name.encode("utf-8", "surrogateescape")[:200]
+    return told.decode("utf-8", "replace")
+
+
 def find(folder: Path, labelled: bool = False) -> list[Source]:
     """Image files below a folder, sorted by name; `survey` tells what is passed over.
 
@@ -83,7 +90,7 @@ def find(folder: Path, labelled: bool = False) -> list[Source]:
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        PermissionError: it may not be read.
+        OSError: it may not be read, or the disk is at fault.
         ValueError: it holds no file with an image's suffix; says what it holds instead.
     """
     return list(survey(folder, labelled).sources)
@@ -124,7 +131,7 @@ def survey(folder: Path, labelled: bool = False) -> Survey:
 def walk(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
     """Names of photographs below a folder, relative to it, and (name, reason) of the rest.
 
-    No error is raised: what cannot be entered is among the rest.
+    A folder that may not be entered is among the rest; other faults of the disk raise OSError.
     """
     names, passed, entered = [], [], {}
     links, open_folders = [], [""]
@@ -140,8 +147,8 @@ def walk(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
                 continue
             with os.scandir(folder / prefix) as scanned:
                 entries = sorted(scanned, key=lambda entry: entry.name, reverse=True)
-        except OSError as error:
-            passed.append((prefix, _no_entry(error)))
+        except PermissionError:
+            passed.append((prefix, "folder without permission"))
             continue
         entered[place] = prefix
         for entry in entries:
@@ -161,11 +168,6 @@ def walk(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
                 names.append(name)
         links.sort()
     return names, passed
-
-
-def _no_entry(error: OSError) -> str:
-    denied = isinstance(error, PermissionError)
-    return "folder without permission" if denied else f"folder not read: {error.strerror}"
 
 
 def _unfit(entry: os.DirEntry) -> str:
@@ -192,12 +194,14 @@ def _unfit(entry: os.DirEntry) -> str:
 def _no_plain_file(entry: os.DirEntry) -> str:
     try:
         mode = entry.stat().st_mode
-    except FileNotFoundError:
-        return "link that leads nowhere"
     except PermissionError:
         return "without permission"
+    except FileNotFoundError:
+        return "link that leads nowhere"
     except OSError as error:
-        return f"not read: {error.strerror}"
+        if error.errno != errno.ELOOP:
+            raise
+        return "link that leads in a circle"
     if not stat.S_ISREG(mode):
         return "no plain file"
     return "" if os.access(entry.path, os.R_OK) else "without permission"

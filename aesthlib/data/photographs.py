@@ -3,9 +3,11 @@
 What is read of which kind of file stands in the book, on the page on photographs.
 """
 
-from .decode import LARGEST_PIXELS, READER, SMALLEST_EDGE_PX, MachineFault, UnreadableImage, decode
-from .find import SUFFIXES, Source, Survey, find, printable, say, survey
-from .pack import COLUMNS, EXAMINED, TEXT, Pack, examine, load, pack
+from .content import MachineFault, UnreadableImage
+from .decode import LARGEST_PIXELS, READER, SMALLEST_EDGE_PX, decode
+from .find import SUFFIXES, Source, Survey, find, name_of, printable, say, survey
+from .pack import COLUMNS, TEXT, Pack, load
+from .packing import EXAMINED, examine, pack
 
 __all__ = [
     "COLUMNS",
@@ -24,6 +26,7 @@ __all__ = [
     "examine",
     "find",
     "load",
+    "name_of",
     "pack",
     "printable",
     "say",
