@@ -151,13 +151,21 @@ def _pretrain_options(parser: argparse.ArgumentParser, arguments: list[str]) -> 
 
 def _pretrain(given: argparse.Namespace) -> None:
     from . import pretext, runs, training
+    from .data import photographs
 
     task = pretext.task(given.method)
     config = _taken(training.PretrainConfig, given, options=_taken(task.Options, given))
-    of = runs.folder_photographs(
-        given.photographs, given.name or given.photographs.resolve().name, task.supervised
-    )
+    name = given.name or photographs.name_of(given.photographs)
+    of = runs.folder_photographs(given.photographs, name, task.supervised)
     _show(_runs(given, "own").pretrain(config, of), given.store)
+    _say_passed_over(given.photographs)
+
+
+def _say_passed_over(folder: Path) -> None:
+    from .data import photographs
+
+    if told := photographs.survey(folder).say():
+        print(told)
 
 
 def _runs(given: argparse.Namespace, scale: str):
@@ -321,15 +329,18 @@ def _data_options(parser: argparse.ArgumentParser, arguments: list[str]) -> None
 
 def _pack(given: argparse.Namespace) -> None:
     from . import runs
+    from .data import photographs
 
-    of = runs.folder_photographs(given.folder, given.name or given.folder.resolve().name)
+    of = runs.folder_photographs(given.folder, given.name or photographs.name_of(given.folder))
     _, target = _runs(given, "own").packed(of, given.shorter_edge_px)
     given.pack = target()
     _show_pack(given)
+    _say_passed_over(given.folder)
 
 
 def _check(given: argparse.Namespace) -> None:
     from .data import verify
+    from .data.photographs import printable
 
     manifest = given.manifest or Path(given.store) / "manifests" / f"{given.name}.csv"
     if manifest.resolve().is_relative_to(given.folder.resolve()):
@@ -339,7 +350,7 @@ def _check(given: argparse.Namespace) -> None:
         )
     verdict = verify.check(given.name, given.folder)
     verify.write_manifest(verdict, manifest)
-    print(f"{given.name} in {given.folder}")
+    print(f"{given.name} in {printable(str(given.folder))}")
     for what, found, published in verdict.counts:
         told = "" if published is None else f"  published {published:,}"
         print(f"  {what:24} {found:>9,}{told}")
@@ -347,10 +358,12 @@ def _check(given: argparse.Namespace) -> None:
         listed = getattr(verdict, what)
         print(f"  {what:24} {len(listed):>9,}")
         for line in listed[:20]:
-            print(f"    {line}")
+            print(f"    {printable(line)}")
         if len(listed) > 20:
             print(f"    and {len(listed) - 20:,} more, all in the manifest")
-    print(f"manifest {manifest}")
+    print(f"manifest {printable(str(manifest))}")
+    if told := verdict.passed_over:
+        print(told)
     if verdict.faults:
         raise ValueError(f"{given.name} is not as published or broken: {'; '.join(verdict.faults)}")
 
@@ -360,11 +373,11 @@ def _show_pack(given: argparse.Namespace) -> None:
 
     pack = photographs.load(given.pack)
     print(
-        f"{given.pack}: {len(pack)} photographs, {len(pack.problems)} left out, "
-        f"data {pack.sha256[:16]}"
+        f"{photographs.printable(str(given.pack))}: {len(pack)} photographs, "
+        f"{len(pack.problems)} left out, data {pack.sha256[:16]}"
     )
     for name, problem in pack.problems:
-        print(f"  left out: {name}: {problem}")
+        print(f"  left out: {photographs.printable(name)}: {problem}")
 
 
 def _export_options(parser: argparse.ArgumentParser, arguments: list[str]) -> None:

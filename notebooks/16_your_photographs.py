@@ -60,15 +60,19 @@ print(
     f"Predicted mean rating, 1 to 7, with a root mean squared error of {scorer.rmse:.2f} on photographs kept "
     f"from the fit (SRCC {scorer.srcc:.2f}, {scorer.n} photographs of {scorer.benchmark})."
 )
-table = pd.DataFrame(rows)
+table = pd.DataFrame([{**row, "file": photographs.printable(row["file"])} for row in rows])
 table.columns = ["photograph", "predicted rating", "network's probability of a degradation"]
 display(HTML(table.to_html(index=False, float_format="{:.2f}".format)))
 print(
     "Six of seven patches in its training were degraded, so the last column lies above one half for many "
     "intact photographs: compare photographs by it, and do not take it for a verdict."
 )
-for file, problem in problems:
-    print(f"left out: {file}: {problem}")
+for file, problem in problems[:50]:
+    print(f"left out: {photographs.printable(file)}: {problem}")
+if len(problems) > 50:
+    print(f"and {len(problems) - 50:,} more")
+if folder:
+    print(photographs.survey(Path(folder)).say())
 
 # %% tags=["remove-cell"]
 for key in ("rmse", "srcc", "plcc", "n"):

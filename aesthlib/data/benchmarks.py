@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from .. import progress
-from .photographs import SUFFIXES, Source
+from .find import SUFFIXES, Source, walk
 
 # As published; further counts of a reader have no published figure.
 PUBLISHED = {
@@ -250,10 +250,9 @@ def read_cuhk_pq(folder: Path, seed: int = 0) -> Benchmark:
             raise FileNotFoundError(
                 f"{folder / quality} is missing: name the folder PhotoQualityDataset of CUHK-PQ"
             )
-        for path in (folder / quality).rglob("*"):
-            if _is_image(path.name):
-                name = path.relative_to(folder).as_posix()
-                found.get(name.rpartition("/")[0], extra).append(name)
+        for file in walk(folder / quality)[0]:
+            name = f"{quality}/{file}"
+            found.get(name.rpartition("/")[0], extra).append(name)
         if not any(names for cell, names in found.items() if cell.startswith(quality)):
             raise ValueError(f"{folder / quality}: no photograph in the folders of categories")
     generator = torch.Generator().manual_seed(seed)

@@ -23,11 +23,14 @@ class Verdict:
         counts: (what, how many, how many were published or None).
         rows: of the manifest: file, sha256, split, label and problem; files that no label names
             stand behind the others.
+        passed_over: what else lies there, in a line; "" for nothing, and for a benchmark, whose
+            labels name the photographs.
     """
 
     name: str
     counts: tuple[tuple[str, int, int | None], ...]
     rows: tuple[dict[str, str], ...]
+    passed_over: str = ""
 
     @property
     def missing(self) -> list[str]:
@@ -73,11 +76,13 @@ def check(name: str, folder: Path, workers: int | None = None) -> Verdict:
         FileNotFoundError: the folder or a list of labels is missing.
         ValueError: unknown name, or a malformed label; names file and line.
     """
+    told = ""
     if name in READERS:
         benchmark = READERS[name](folder)
         sources, extra, counts = benchmark.sources, benchmark.extra, dict(benchmark.counts)
     elif name in NAMES:
-        sources, extra = photographs.find(folder, labelled=name == "labels"), ()
+        surveyed = photographs.survey(folder, labelled=name == "labels")
+        sources, extra, told = surveyed.sources, (), surveyed.say()
         counts = Counter(source.label for source in sources if source.label)
         counts["photographs"] = len(sources)
     else:
@@ -89,6 +94,7 @@ def check(name: str, folder: Path, workers: int | None = None) -> Verdict:
         name,
         tuple((what, found, published.get(what)) for what, found in counts.items()),
         (*rows, *(blank | {"file": file, "problem": EXTRA} for file in extra)),
+        told,
     )
 
 

@@ -251,9 +251,19 @@ def code(steps: tuple[tuple[str, float], ...]) -> str:
 
 
 def patch(photograph, shorter_edge_px: int, size_px: int):
-    """The middle of a photograph as a network sees it, uint8 (1, 3, S, S), S = size_px."""
-    scale = shorter_edge_px / min(photograph.shape[2:])
-    return _middle(photograph, scale, size_px, size_px)
+    """The middle of a photograph as a network sees it, uint8 (1, 3, S, S), S = size_px.
+
+    It is resized as in a pack: a pack's photograph that is its own shorter edge gives the same.
+    """
+    import torch
+
+    from ..data import decode
+
+    pixels = photograph[0].permute(1, 2, 0).cpu().contiguous().numpy()
+    pixels = decode.resize(pixels, shorter_edge_px)
+    top, left = ((side - size_px) // 2 for side in pixels.shape[:2])
+    pixels = pixels[top : top + size_px, left : left + size_px]
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
 
 
 def judge(model, original, degraded, scorer: dict | None = None) -> dict:
@@ -284,22 +294,25 @@ def judge(model, original, degraded, scorer: dict | None = None) -> dict:
     return told
 
 
-def read(image):
+def read(image, longest_edge_px: int | None = None):
     """A photograph as uint8 (1, 3, H, W).
 
     Args:
-        image: path of a file, Pillow image, array (H, W, 3) or tensor (3, H, W) of uint8.
+        image: path of a file, read as `data.photographs.decode` does; Pillow image; array (H, W, 3)
+            or tensor (3, H, W) of uint8.
+        longest_edge_px: a larger photograph is shrunk to it; None keeps its size.
 
     Raises:
-        ValueError: something else.
+        ValueError: something else, or a file that is no photograph.
     """
     import numpy as np
     import torch
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     if isinstance(image, str | Path):
-        with Image.open(image) as opened:
-            image = ImageOps.exif_transpose(opened).convert("RGB")
+        from ..data.decode import decode
+
+        image = decode(Path(image), None)
     if isinstance(image, Image.Image):
         image = np.array(image.convert("RGB"))
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] == (3,):
@@ -314,7 +327,7 @@ def read(image):
             "image must be a file, a Pillow image, or uint8 pixels, (H, W, 3) as an array or "
             "(3, H, W) as a tensor"
         )
-    return image[None]
+    return image[None] if longest_edge_px is None else _shrunk(image[None], longest_edge_px)
 
 
 def degradations(
@@ -367,7 +380,7 @@ class Explorer:
             from sklearn.datasets import load_sample_image
 
             partner = load_sample_image("china.jpg")
-        self.original = _shrunk(read(image), longest_edge_px)
+        self.original = read(image, longest_edge_px)
         self.partner = read(partner)
         self.model, self.scorer, self.patch_px = model, scorer, patch_px
         self.order = list(ops.NAMES)
@@ -460,6 +473,8 @@ def _in_words(told: dict, scorer: dict | None) -> str:
 def _shrunk(photograph, longest_edge_px: int):
     height, width = photograph.shape[2:]
     scale = min(1.0, longest_edge_px / max(height, width))
+    if scale == 1:
+        return photograph
     return _middle(photograph, scale, max(1, round(height * scale)), max(1, round(width * scale)))
 
 

@@ -153,13 +153,17 @@ def score_folder(
 ) -> tuple[list[dict], list[tuple[str, str]]]:
     """Score every photograph of a folder; see `score_sources`.
 
+    What was passed over, such as HEIC, stands among the problems.
+
     Args:
         folder: searched as `photographs.find` does.
 
     Raises:
         FileNotFoundError, ValueError: as `photographs.find`.
     """
-    return score_sources(photographs.find(folder), name, device)
+    surveyed = photographs.survey(folder)
+    rows, problems = score_sources(surveyed.sources, name, device)
+    return rows, [*problems, *surveyed.passed_over]
 
 
 def score_sources(
@@ -171,6 +175,9 @@ def score_sources(
         Rows of file, score (predicted mean rating, 1 to 7) and degraded (the pretext task's
         probability that one of its operations was applied, those that change no pixel left out),
         best first; and (file, problem) of what could not be read.
+
+    Raises:
+        ValueError: none could be read; the message lists the first problems.
     """
     trained, model, told = config(name), load_pretrained(name, device), scorer(name)
     as_it_is = [
@@ -199,6 +206,9 @@ def score_sources(
             {"file": file, "score": value, "degraded": 1 - share}
             for file, value, share in zip(kept, scores, none, strict=True)
         ]
+    if not rows:
+        first = "; ".join(f"{photographs.printable(file)}: {why}" for file, why in problems[:5])
+        raise ValueError(f"none of {len(problems)} files is a usable photograph: {first}")
     return sorted(rows, key=lambda row: -row["score"]), problems
 
 
