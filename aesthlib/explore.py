@@ -380,7 +380,8 @@ class Explorer:
             from sklearn.datasets import load_sample_image
 
             partner = load_sample_image("china.jpg")
-        self.original = read(image, longest_edge_px)
+        self._stored = read(image)
+        self.original = _shrunk(self._stored, longest_edge_px)
         self.partner = read(partner)
         self.model, self.scorer, self.patch_px = model, scorer, patch_px
         self.order = list(ops.NAMES)
@@ -445,7 +446,7 @@ class Explorer:
         self._code.value = f"<pre>{self.code}</pre>"
         self.told = None
         if self.model is not None:
-            small = patch(self.original, *self.patch_px)
+            small = patch(self._stored, *self.patch_px)
             self.told = judge(
                 self.model, small, apply(small, self.steps, self.partner), self.scorer
             )

@@ -155,7 +155,7 @@ def test_the_page_resizes_and_cuts_as_pillow_does(photos):
     coffee, china, _ = photos
     asked = [("patch", [144, 128], coffee, None), ("patch", [256, 227], coffee, None)]
     for got, (_, size, photo, _) in zip(on_the_page(asked), asked, strict=True):
-        assert torch.equal(got, explore.patch(photo, *size))
+        assert (got.int() - explore.patch(photo, *size).int()).abs().max() <= 1
     tall = coffee.rot90(1, (2, 3)).contiguous()
     got = on_the_page([("apply", ["mixup", 1], tall, china)])[0]
     assert torch.equal(got, explore.fit(china, tall))

@@ -8,6 +8,12 @@
     root.textContent = "The explorer's files are missing: build the book with make book.";
     return;
   }
+  if (!AesthlibFiles.trusted()) {
+    root.textContent = "This browser alters what a page reads from a canvas, as a protection against "
+      + "fingerprinting: noise would be shown and judged instead of the photograph. Allow this page to "
+      + "read canvas data, or open it in another browser.";
+    return;
+  }
   const folder = root.dataset.built;
   const LONGEST = 640;
 
@@ -49,22 +55,11 @@
     canvas.getContext("2d").putImageData(image, 0, 0);
   }
 
-  function pixels(bitmap) {
-    const scale = Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height));
-    const width = Math.max(1, Math.round(bitmap.width * scale));
-    const height = Math.max(1, Math.round(bitmap.height * scale));
-    const canvas = h("canvas", { width, height });
-    const context = canvas.getContext("2d", { willReadFrequently: true });
-    context.fillStyle = "white"; // what is transparent lies on white
-    context.fillRect(0, 0, width, height);
-    context.imageSmoothingQuality = "high";
-    context.drawImage(bitmap, 0, 0, width, height);
-    const rgba = context.getImageData(0, 0, width, height).data;
-    const rgb = new Uint8Array(width * height * 3);
-    for (let i = 0, p = 0; i < rgb.length; i += 3, p += 4) {
-      rgb[i] = rgba[p]; rgb[i + 1] = rgba[p + 1]; rgb[i + 2] = rgba[p + 2];
-    }
-    return { width, height, data: rgb };
+  // As shown, at most 640 px; `stored` keeps the size that it was brought in, for the network.
+  function shrunk(stored) {
+    const scale = Math.min(1, LONGEST / Math.max(stored.width, stored.height));
+    const [width, height] = [stored.width, stored.height].map((side) => Math.max(1, O.round(side * scale)));
+    return { ...O.resize(stored, width, height), stored };
   }
 
   const classes = [{ index: 0, operation: null, level: 0, label: "None", detail: "as it is" }];
@@ -175,11 +170,10 @@
     const mine = ++loading;
     say("Reading the photograph …");
     try {
-      const { bitmap, note } = await AesthlibFiles.read(file);
-      if (mine !== loading) return bitmap.close(); // another one was chosen meanwhile
-      const name = file.name || "Pasted picture", size = `${bitmap.width} × ${bitmap.height} px`;
-      show(pixels(bitmap), name, "Your photograph");
-      bitmap.close();
+      const { stored, note } = await AesthlibFiles.read(file);
+      if (mine !== loading) return; // another one was chosen meanwhile
+      const name = file.name || "Pasted picture", size = `${stored.width} × ${stored.height} px`;
+      show(shrunk(stored), name, "Your photograph");
       say(`${name}, ${size}. ${note}`.trim(), Boolean(note));
     } catch (error) {
       if (mine === loading) say(error.message, true);
@@ -190,7 +184,7 @@
     const image = new Image();
     image.src = photograph.src;
     await image.decode();
-    return pixels(image);
+    return shrunk(AesthlibFiles.pixels(image));
   }
 
   async function takeBundled(photograph) {
@@ -325,9 +319,9 @@
   function python() {
     const names = active();
     const lines = names.map((name) => `x = ${byName[name].code.replace("{}", String(valueOf(name)))}`);
-    const partner = names.includes("mixup") ? ['partner = explore.read("partner.jpg")'] : [];
+    const partner = names.includes("mixup") ? [`partner = explore.read("partner.jpg", ${LONGEST})`] : [];
     return ["import torch", "from aesthlib import explore, ops", "",
-      'x = explore.read("photograph.jpg")', ...partner, ...lines].join("\n");
+      `x = explore.read("photograph.jpg", ${LONGEST})`, ...partner, ...lines].join("\n");
   }
 
   let waiting = false;
@@ -439,7 +433,7 @@
     async function settle() {
       if (serial === state.serial) return;
       const now = state.serial;
-      patch = O.patch(state.photo, shorterEdge, size);
+      patch = O.patch(state.photo.stored, shorterEdge, size);
       [original] = await predict([patch.data], size);
       serial = now;
       paint(patches[0], patch);
@@ -604,7 +598,7 @@
       if (shown === now || !state.partner) return;
       shown = now;
       const mine = ++run, [edge, size] = network.size();
-      const patch = O.patch(state.photo, edge, size);
+      const patch = O.patch(state.photo.stored, edge, size);
       summary.textContent = `The middle of the photograph, ${size} × ${size} px, under each class alone.`;
       const made = [];
       for (const { item, canvas, answer, detail } of tiles) {

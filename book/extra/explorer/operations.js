@@ -572,7 +572,7 @@ globalThis.AesthlibOperations = (() => {
     return out;
   }
 
-  // --- sizes: Pillow's Lanczos, in its fixed point --------------------------------------------
+  // --- sizes: Pillow's filters, in its fixed point --------------------------------------------
 
   function lanczos(x) {
     if (x === 0) return 1;
@@ -581,14 +581,17 @@ globalThis.AesthlibOperations = (() => {
     return ((Math.sin(at) / at) * Math.sin(at / 3)) / (at / 3);
   }
 
-  function taps(from, to) {
-    const scale = from / to, stretch = Math.max(scale, 1), support = 3 * stretch;
+  const triangle = (x) => Math.max(0, 1 - Math.abs(x));
+
+  function taps(from, to, filter) {
+    const scale = from / to, stretch = Math.max(scale, 1);
+    const support = (filter === lanczos ? 3 : 1) * stretch;
     return Array.from({ length: to }, (_, i) => {
       const centre = (i + 0.5) * scale;
       const low = Math.max(0, Math.trunc(centre - support + 0.5));
       const high = Math.min(from, Math.trunc(centre + support + 0.5));
       const raw = Float64Array.from({ length: high - low }, (_, j) =>
-        lanczos((j + low - centre + 0.5) * (1 / stretch)));
+        filter((j + low - centre + 0.5) * (1 / stretch)));
       const sum = raw.reduce((a, b) => a + b, 0);
       const weights = Int32Array.from(raw, (w) => {
         const value = (w / sum) * (1 << 22);
@@ -615,14 +618,14 @@ globalThis.AesthlibOperations = (() => {
     return out;
   }
 
-  function resize(photo, width, height) {
+  function resize(photo, width, height, filter = lanczos) {
     let { data } = photo;
     if (width !== photo.width) {
-      data = resample(data, new Uint8Array(width * photo.height * 3), taps(photo.width, width),
+      data = resample(data, new Uint8Array(width * photo.height * 3), taps(photo.width, width, filter),
         photo.height, 3, photo.width * 3, 3, width * 3);
     }
     if (height !== photo.height) {
-      data = resample(data, new Uint8Array(width * height * 3), taps(photo.height, height),
+      data = resample(data, new Uint8Array(width * height * 3), taps(photo.height, height, filter),
         width, width * 3, 3, width * 3, 3);
     }
     return { width, height, data: data === photo.data ? data.slice() : data };
@@ -637,12 +640,12 @@ globalThis.AesthlibOperations = (() => {
     return { width, height, data: out };
   }
 
-  // The middle of a photograph, at a shorter edge, as the probes see it.
+  // The middle of a photograph, at a shorter edge, as the probes see it: resized as in a pack.
   function patch(photo, shorterEdge, size) {
     const scale = shorterEdge / Math.min(photo.width, photo.height);
     const [width, height] = [photo.width, photo.height]
       .map((side) => Math.max(shorterEdge, round(side * scale)));
-    const small = resize(photo, width, height);
+    const small = resize(photo, width, height, triangle);
     return crop(small, (width - size) >> 1, (height - size) >> 1, size, size);
   }
 
@@ -676,5 +679,5 @@ globalThis.AesthlibOperations = (() => {
     return BY_NAME[name](photo, value, more);
   }
 
-  return { ...BY_NAME, apply, crop, fit, fitOnce, patch, resize, normals };
+  return { ...BY_NAME, apply, crop, fit, fitOnce, patch, resize, round, normals };
 })();
