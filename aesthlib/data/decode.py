@@ -256,19 +256,23 @@ def _image(content: bytes, kind: str) -> Image.Image:
 
 
 def _profile(image: Image.Image, kind: str, head: formats.Head, content: bytes):
-    """The profile to apply, None for none, and a remark on colours that cannot be."""
-    if kind == "PNG" and head.codes:
-        return colour.of_codes(*head.codes), ""
-    if kind == "PNG":
-        if head.icc is not None or head.srgb:
-            return head.icc, ""
+    """The profile to apply, None for none, and a remark on colours that cannot be applied."""
+    icc = head.icc if kind == "PNG" else image.info.get("icc_profile") if kind != "GIF" else None
+    codes = head.codes if kind == "PNG" else None
+    if kind in ("AVIF", "HEIF") and not icc:
+        codes = formats.nclx(content)
+    if codes:
+        video = colour.BT1886_CURVE if kind == "PNG" else colour.SRGB_CURVE
+        try:
+            return colour.of_codes(*codes, video), ""
+        except ValueError as error:
+            raise UnreadableImage(f"not read: {error}") from error
+    if kind == "PNG" and icc is None and not head.srgb:
         try:
             return colour.of_png(head.gamma, head.chroma), ""
         except ValueError as error:
             return None, f"broken gamma or primaries ({error}), taken as sRGB"
-    icc = image.info.get("icc_profile") if kind != "GIF" else None
-    codes = formats.nclx(content) if kind in ("AVIF", "HEIF") and not icc else None
-    return (colour.of_codes(*codes) if codes else icc or None), ""
+    return icc, ""
 
 
 def _turn(image: Image.Image, kind: str, head: formats.Head) -> int:
