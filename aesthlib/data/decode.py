@@ -234,11 +234,13 @@ def _by_pillow(content: bytes, kind: str, edge: int | None, alone: bool) -> Pict
         _check(width, height, needed + len(content) + (0 if edge else 3 * width * height))
         icc, odd = _profile(image, kind, head, content)
         with _room.take(_room.size if alone else needed):
-            image.load()
-            convert, remark = depth.converter(image, head.bits, icc)
-            shrink = max(1, min(width, height) // (GAP * edge)) if edge else 1
-            pixels = _assembled(image, convert, shrink)
-            turn = _turn(image, kind, head)
+            try:
+                image.load()
+                convert, remark = depth.converter(image, head.bits, icc)
+                shrink = max(1, min(width, height) // (GAP * edge)) if edge else 1
+                pixels, turn = _assembled(image, convert, shrink), _turn(image, kind, head)
+            finally:
+                image.close()  # gives the memory back before another one takes it
     pixels = _turned(_sized(pixels, (height, width), shrink, edge), turn)
     return Picture(pixels, "; ".join(filter(None, (odd, remark))))
 
