@@ -182,6 +182,8 @@ def _by_libjpeg(content: bytes, kind: str, edge: int | None, alone: bool) -> Pic
         passing = _at_edge((height, width), edge) != size  # only what is resized is soon done with
         buffer = _buffer(4 * size[0] * size[1]) if passing else None
         pixels = _strictly(content, space, size if shrink > 1 else (0, 0), buffer)
+        if pixels.shape[:2] == (height, width):
+            shrink = 1
         if apply or space == "CMYK":
             pixels = _coloured(pixels, space, apply)
         turn = formats.orientation(head.exif, head.xmp)
@@ -190,17 +192,26 @@ def _by_libjpeg(content: bytes, kind: str, edge: int | None, alone: bool) -> Pic
 
 
 def _strictly(content: bytes, space: str, least: tuple, buffer: np.ndarray | None) -> np.ndarray:
-    """Decode by libjpeg-turbo; damage that it warns of is an error."""
-    more = {"min_height": least[0], "min_width": least[1], "buffer": buffer}
+    """Decode by libjpeg-turbo; damage that it warns of is an error.
+
+    What it warns of though no picture suffers from it is read by Pillow, at the stored size.
+    """
     try:
-        return simplejpeg.decode_jpeg(content, space, strict=True, **more)
+        height, width = least
+        return simplejpeg.decode_jpeg(
+            content, space, min_height=height, min_width=width, buffer=buffer
+        )
     except ValueError as error:
         if not any(told in str(error) for told in _HARMLESS):
             truncated = "Premature end" in str(error) or "premature end" in str(error)
             raise UnreadableImage(
                 f"unreadable: {'truncated or ' if truncated else ''}damaged ({error})"
             ) from error
-        return simplejpeg.decode_jpeg(content, space, strict=False, **more)
+    with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
+        if space == "CMYK":
+            return np.invert(np.array(image))  # as the file holds it
+        pixels = np.array(image.convert("RGB" if space == "RGB" else "L"))
+        return pixels if space == "RGB" else pixels[..., None]
 
 
 def _applied(icc: bytes | None, mode: str):
