@@ -81,7 +81,7 @@ def picture(content: bytes, shorter_edge_px: int | None, suffix: str = "") -> Pi
     """
     kind = formats.of(content)
     if kind is None or kind == "HEIF" and not HEIC:
-        raise UnreadableImage(_foreign(content, kind))
+        raise UnreadableImage(f"unreadable: {_foreign(content, kind)}")
     try:
         for alone in (False, True):
             try:
@@ -120,7 +120,7 @@ def _foreign(content: bytes, kind: str | None) -> str:
     if kind == "HEIF":
         return "holds HEIC: install the extra, pip install 'aesthlib[heic]'"
     if formats.zero_tail(content) == len(content):
-        return "damaged: holds zeros alone"
+        return "holds zeros alone"
     other = formats.other(content)
     promised = ", ".join(name for name in formats.PROMISED if name != "HEIF" or HEIC)
     return f"holds {other}, not one of {promised}" if other else f"holds none of {promised}"
@@ -174,7 +174,7 @@ def _by_libjpeg(content: bytes, kind: str, edge: int | None, alone: bool) -> Pic
     if head.progressive:
         needed += 2 * head.channels * width * height
         if formats.missing_scans(content):
-            raise UnreadableImage("damaged: scans are missing")
+            raise UnreadableImage("unreadable: damaged, scans are missing")
     _check(width, height, needed + len(content))
     apply, remark = _applied(head.icc, {1: "L", 3: "RGB", 4: "CMYK"}[head.channels])
     space = "CMYK" if channels == 4 else "GRAY" if head.channels == 1 and apply else "RGB"
@@ -238,7 +238,7 @@ def _by_pillow(content: bytes, kind: str, edge: int | None, alone: bool) -> Pict
         raise UnreadableImage(f"unreadable: {head.fault}")
     tail = formats.zero_tail(content)
     if kind in _UNCHECKED and tail > max(64, len(content) // 16):
-        raise UnreadableImage(f"damaged: its last {tail:,} bytes are zeros")
+        raise UnreadableImage(f"unreadable: damaged, its last {tail:,} bytes are zeros")
     with _image(content, kind) as image:
         width, height = image.size
         needed = width * height * _TIMES.get(kind, 1) * depth.BYTES.get(image.mode, 4)

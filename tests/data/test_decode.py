@@ -175,7 +175,7 @@ NOISE = Image.effect_noise((100, 100), 50)
 REFUSED = {
     "truncated.jpg": (saved(NOISE, "JPEG")[:2000], "unreadable: truncated or damaged"),
     "text.jpg": (b"not an image", "holds none of JPEG, PNG"),
-    "empty.jpg": (b"", "empty"),
+    "empty.jpg": (b"", "unreadable: empty"),
     "zeros.jpg": (bytes(5000), "holds zeros alone"),
     "one_pixel.png": (saved(Image.new("RGB", (1, 1))), "too small: 1 × 1 px"),
     "long.png": (saved(Image.new("L", (800, 99))), "too long: 800 × 99 px"),
