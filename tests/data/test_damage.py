@@ -159,6 +159,6 @@ def test_mutations_never_crash_or_hang_and_what_is_cut_is_never_used(scene, kind
                 if cut and len(made) < (1 - TOLERATED) * len(content):
                     used.append((name, len(made), len(content)))
             except UnreadableImage as error:
-                assert "0x7" not in str(error)
+                assert " at 0x" not in str(error)  # no address
             slowest = max(slowest, time.perf_counter() - started)
     assert not used and slowest < 5
