@@ -265,6 +265,7 @@ def test_what_the_machine_will_not_give_stops_the_pack_and_is_not_remembered(
         with pytest.raises(MachineFault, match="could not read .*3.png: .* not to blame") as caught:
             pack(find(folder), tmp_path / "pack", EDGE, "made", workers=1)
         assert caught.value.errno == number
+        assert "3 of 6 photographs are kept" in str(caught.value)
     again = load(pack(find(folder), tmp_path / "pack", EDGE, "made"))
     assert len(again) == 6 and again.problems == ()
 
