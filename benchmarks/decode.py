@@ -8,6 +8,7 @@ the rounds of torchvision's time by the reader's, side by side: above 1 the read
 """
 
 import os
+import shutil
 import statistics
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -81,7 +82,9 @@ def main() -> None:
         turn = iter(range(10**6))
 
         def pack(folder: Path = ordinary[0].parent) -> Path:
-            target = Path(name) / f"pack{next(turn)}"
+            number = next(turn)
+            shutil.rmtree(Path(name) / f"pack{number - 1}", ignore_errors=True)
+            target = Path(name) / f"pack{number}"
             return packs.pack(packs.find(folder), target, edge, "made")
 
         def threaded():
