@@ -81,7 +81,7 @@ clean: ## remove the built book and caches; runs/ and .venv stay
 	find aesthlib tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Not bench: peers are measured where somebody installs them.
-lock_extras = --extra book --extra test --extra dev
+lock_extras = --extra book --extra test --extra dev --extra heic
 lock_options = --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_ARGS)
 

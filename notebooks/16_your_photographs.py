@@ -54,6 +54,11 @@ if folder:
     rows, problems = pretrained.score_folder(Path(folder))
 else:
     rows, problems = pretrained.score_sources(embedded.sources())
+if not rows:
+    told = "; ".join(f"{photographs.printable(file)}: {why}" for file, why in problems[:20])
+    raise ValueError(
+        f"none of these {len(problems)} files is a photograph that can be read: {told}"
+    )
 
 # %% tags=["hide-input"]
 print(

@@ -1,8 +1,10 @@
 """What the tests share: photographs made on the spot, packs of them, a full disk, a browser."""
 
+import importlib.util
 import os
 import resource
 import shutil
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -95,6 +97,17 @@ def probe():
         "low": 1,
         "high": 7,
     }
+
+
+@pytest.fixture(scope="session")
+def kinds():
+    """The module of files of every kind that is read, `every()` of which makes them."""
+    for name in ("photograph_files", "photograph_kinds"):
+        path = Path(__file__).with_name(f"{name}.py")
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DIRECT = [
     Requirement(line)
     for name, group in {"": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}.items()
-    if name not in ("bench", "heic")  # peers, and a decoder, installed by whoever wants them
+    if name != "bench"  # peers to measure against, installed by whoever does
     for line in group
 ]
 

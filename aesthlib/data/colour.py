@@ -17,7 +17,11 @@ SRGB_CHROMA = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)  # white, 
 P3_CHROMA = (31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
 BT2020_CHROMA = (31270, 32900, 70800, 29200, 17000, 79700, 13100, 4600)
 _PRIMARIES = {1: SRGB_CHROMA, 9: BT2020_CHROMA, 11: P3_CHROMA, 12: P3_CHROMA}
-_TRANSFERS = {4: 2.2, 5: 2.8, 8: 1.0, 13: None}  # exponent; None is the curve of sRGB
+SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # as in ICC, function type 3
+BT1886_CURVE = (2.4,)
+_TRANSFERS = {4: (2.2,), 5: (2.8,), 8: (1.0,), 13: SRGB_CURVE}
+_OF_VIDEO = (1, 6, 14, 15)
+LIKE_SRGB_GAMMA = range(45000, 46001)  # 1/2.2 in 1/100,000: PNGs that say so alone mean sRGB
 _HDR = {16: "PQ", 18: "HLG"}
 _D50 = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array(
@@ -25,18 +29,18 @@ _BRADFORD = np.array(
 )
 
 
-def profile(chroma: tuple[int, ...], gamma: float | None) -> bytes:
+def profile(chroma: tuple[int, ...], curve: tuple[float, ...] = SRGB_CURVE) -> bytes:
     """An ICC profile of a display.
 
     Args:
         chroma: x and y of white, red, green and blue in 1/100,000.
-        gamma: exponent of decoding; None is the curve of sRGB.
+        curve: of decoding: an exponent alone, or the five numbers of ICC's function type 3.
 
     Raises:
         ValueError: the primaries span no triangle, or gamma is out of range.
     """
-    if gamma is not None and not 0.1 <= gamma <= 10:
-        raise ValueError(f"gamma {gamma:g} is out of range")
+    if not 0.1 <= curve[0] <= 10:
+        raise ValueError(f"gamma {curve[0]:g} is out of range")
     xy = np.array(chroma, np.float64).reshape(4, 2) / 1e5
     if xy[:, 1].min() <= 0:
         raise ValueError("a colour without lightness")
@@ -47,14 +51,13 @@ def profile(chroma: tuple[int, ...], gamma: float | None) -> bytes:
     primaries = primaries * np.linalg.solve(primaries, white)
     cones = np.diag((_BRADFORD @ _D50) / (_BRADFORD @ white))
     columns = (np.linalg.inv(_BRADFORD) @ cones @ _BRADFORD @ primaries).T
-    curve = _parametric(gamma)
     description = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"made\0" + b"\0" * 78
     tags = [
         (b"desc", description),
         (b"cprt", b"text\0\0\0\0none\0"),
         (b"wtpt", _xyz(_D50)),
         *((name, _xyz(column)) for name, column in zip(_COLUMNS, columns, strict=True)),
-        *((name, curve) for name in (b"rTRC", b"gTRC", b"bTRC")),
+        *((name, _parametric(curve)) for name in (b"rTRC", b"gTRC", b"bTRC")),
     ]
     table, data = b"", b""
     start = 128 + 4 + 12 * len(tags)
@@ -76,36 +79,37 @@ def _xyz(values: np.ndarray) -> bytes:
     return b"XYZ \0\0\0\0" + struct.pack(">3i", *fixed)
 
 
-def _parametric(gamma: float | None) -> bytes:
-    if gamma is not None:
-        return b"para\0\0\0\0" + struct.pack(">HHi", 0, 0, round(gamma * 65536))
-    constants = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-    fixed = (round(value * 65536) for value in constants)
-    return b"para\0\0\0\0" + struct.pack(">HH5i", 3, 0, *fixed)
+def _parametric(curve: tuple[float, ...]) -> bytes:
+    fixed = (round(value * 65536) for value in curve)
+    kind = 0 if len(curve) == 1 else 3
+    return b"para\0\0\0\0" + struct.pack(f">HH{len(curve)}i", kind, 0, *fixed)
 
 
 def of_png(gamma: int | None, chroma: tuple[int, ...] | None) -> bytes | None:
-    """The profile of a PNG's gAMA and cHRM, both in 1/100,000; None where they say nothing new.
+    """The profile of a PNG's gAMA and cHRM, both in 1/100,000, as browsers take them.
 
-    Without gAMA the curve is that of sRGB, without cHRM the primaries are.
+    None is sRGB: primaries without a gamma say nothing, nor does a gamma of 1/2.2 alone.
     """
-    if gamma is None and chroma is None:
+    if gamma is None or chroma is None and gamma in LIKE_SRGB_GAMMA:
         return None
-    return profile(chroma or SRGB_CHROMA, None if gamma is None else 1e5 / max(gamma, 1))
+    return profile(chroma or SRGB_CHROMA, (1e5 / max(gamma, 1),))
 
 
-def of_codes(primaries: int, transfer: int) -> bytes | None:
+def of_codes(primaries: int, transfer: int, video: tuple[float, ...]) -> bytes | None:
     """The profile of colours named by ITU-T H.273; None for sRGB and for what is not known.
+
+    Args:
+        primaries, transfer: the numbers.
+        video: the curve by which the transfer of video (BT.709 and its kin) is shown: browsers take
+            BT.1886 in a PNG and sRGB in an AVIF.
 
     Raises:
         ValueError: the values are HDR, which 8 bits do not hold without a choice of tone.
     """
     if transfer in _HDR:
         raise ValueError(f"HDR ({_HDR[transfer]}): how bright it is meant to look is not said")
-    if primaries not in _PRIMARIES:
-        return None
-    curve = _TRANSFERS.get(transfer)  # the curves of video are shown as that of sRGB
-    if primaries == 1 and curve is None:
+    curve = video if transfer in _OF_VIDEO else _TRANSFERS.get(transfer)
+    if curve is None or primaries not in _PRIMARIES or (primaries, curve) == (1, SRGB_CURVE):
         return None
     return profile(_PRIMARIES[primaries], curve)
 

@@ -1,6 +1,7 @@
 """The bytes of a file, and whose fault it is when there are none."""
 
 import contextlib
+import ctypes
 import errno
 import os
 import stat
@@ -12,7 +13,8 @@ from pathlib import Path
 from .find import printable
 
 LARGEST_BYTES = 1_000_000_000  # of a file together with what it is decoded to
-LARGE = 16_000_000  # files above are read one at a time
+LARGE = 16_000_000  # files above are read one at a time, memory above is given back at once
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
 _PAUSES_S = (0.1, 1.0)  # pauses before a file is read again that the machine would not give
 _MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 _KINDS = {
@@ -86,6 +88,8 @@ class Room:
         try:
             yield
         finally:
+            if needed > LARGE and _TRIM:
+                _TRIM(0)  # the C library keeps freed memory for each thread
             with self.changed:
                 self.left += needed
                 self.changed.notify_all()

@@ -81,7 +81,7 @@ def picture(content: bytes, shorter_edge_px: int | None, suffix: str = "") -> Pi
     """
     kind = formats.of(content)
     if kind is None or kind == "HEIF" and not HEIC:
-        raise UnreadableImage(_foreign(content, kind))
+        raise UnreadableImage(f"unreadable: {_foreign(content, kind)}")
     try:
         for alone in (False, True):
             try:
@@ -120,7 +120,7 @@ def _foreign(content: bytes, kind: str | None) -> str:
     if kind == "HEIF":
         return "holds HEIC: install the extra, pip install 'aesthlib[heic]'"
     if formats.zero_tail(content) == len(content):
-        return "damaged: holds zeros alone"
+        return "holds zeros alone"
     other = formats.other(content)
     promised = ", ".join(name for name in formats.PROMISED if name != "HEIF" or HEIC)
     return f"holds {other}, not one of {promised}" if other else f"holds none of {promised}"
@@ -174,7 +174,7 @@ def _by_libjpeg(content: bytes, kind: str, edge: int | None, alone: bool) -> Pic
     if head.progressive:
         needed += 2 * head.channels * width * height
         if formats.missing_scans(content):
-            raise UnreadableImage("damaged: scans are missing")
+            raise UnreadableImage("unreadable: damaged, scans are missing")
     _check(width, height, needed + len(content))
     apply, remark = _applied(head.icc, {1: "L", 3: "RGB", 4: "CMYK"}[head.channels])
     space = "CMYK" if channels == 4 else "GRAY" if head.channels == 1 and apply else "RGB"
@@ -182,6 +182,8 @@ def _by_libjpeg(content: bytes, kind: str, edge: int | None, alone: bool) -> Pic
         passing = _at_edge((height, width), edge) != size  # only what is resized is soon done with
         buffer = _buffer(4 * size[0] * size[1]) if passing else None
         pixels = _strictly(content, space, size if shrink > 1 else (0, 0), buffer)
+        if pixels.shape[:2] == (height, width):
+            shrink = 1
         if apply or space == "CMYK":
             pixels = _coloured(pixels, space, apply)
         turn = formats.orientation(head.exif, head.xmp)
@@ -190,17 +192,26 @@ def _by_libjpeg(content: bytes, kind: str, edge: int | None, alone: bool) -> Pic
 
 
 def _strictly(content: bytes, space: str, least: tuple, buffer: np.ndarray | None) -> np.ndarray:
-    """Decode by libjpeg-turbo; damage that it warns of is an error."""
-    more = {"min_height": least[0], "min_width": least[1], "buffer": buffer}
+    """Decode by libjpeg-turbo; damage that it warns of is an error.
+
+    What it warns of though no picture suffers from it is read by Pillow, at the stored size.
+    """
     try:
-        return simplejpeg.decode_jpeg(content, space, strict=True, **more)
+        height, width = least
+        return simplejpeg.decode_jpeg(
+            content, space, min_height=height, min_width=width, buffer=buffer
+        )
     except ValueError as error:
         if not any(told in str(error) for told in _HARMLESS):
             truncated = "Premature end" in str(error) or "premature end" in str(error)
             raise UnreadableImage(
                 f"unreadable: {'truncated or ' if truncated else ''}damaged ({error})"
             ) from error
-        return simplejpeg.decode_jpeg(content, space, strict=False, **more)
+    with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
+        if space == "CMYK":
+            return np.invert(np.array(image))  # as the file holds it
+        pixels = np.array(image.convert("RGB" if space == "RGB" else "L"))
+        return pixels if space == "RGB" else pixels[..., None]
 
 
 def _applied(icc: bytes | None, mode: str):
@@ -227,18 +238,20 @@ def _by_pillow(content: bytes, kind: str, edge: int | None, alone: bool) -> Pict
         raise UnreadableImage(f"unreadable: {head.fault}")
     tail = formats.zero_tail(content)
     if kind in _UNCHECKED and tail > max(64, len(content) // 16):
-        raise UnreadableImage(f"damaged: its last {tail:,} bytes are zeros")
+        raise UnreadableImage(f"unreadable: damaged, its last {tail:,} bytes are zeros")
     with _image(content, kind) as image:
         width, height = image.size
         needed = width * height * _TIMES.get(kind, 1) * depth.BYTES.get(image.mode, 4)
         _check(width, height, needed + len(content) + (0 if edge else 3 * width * height))
         icc, odd = _profile(image, kind, head, content)
         with _room.take(_room.size if alone else needed):
-            image.load()
-            convert, remark = depth.converter(image, head.bits, icc)
-            shrink = max(1, min(width, height) // (GAP * edge)) if edge else 1
-            pixels = _assembled(image, convert, shrink)
-            turn = _turn(image, kind, head)
+            try:
+                image.load()
+                convert, remark = depth.converter(image, head.bits, icc)
+                shrink = max(1, min(width, height) // (GAP * edge)) if edge else 1
+                pixels, turn = _assembled(image, convert, shrink), _turn(image, kind, head)
+            finally:
+                image.close()  # gives the memory back before another one takes it
     pixels = _turned(_sized(pixels, (height, width), shrink, edge), turn)
     return Picture(pixels, "; ".join(filter(None, (odd, remark))))
 
@@ -256,19 +269,23 @@ def _image(content: bytes, kind: str) -> Image.Image:
 
 
 def _profile(image: Image.Image, kind: str, head: formats.Head, content: bytes):
-    """The profile to apply, None for none, and a remark on colours that cannot be."""
-    if kind == "PNG" and head.codes:
-        return colour.of_codes(*head.codes), ""
-    if kind == "PNG":
-        if head.icc is not None or head.srgb:
-            return head.icc, ""
+    """The profile to apply, None for none, and a remark on colours that cannot be applied."""
+    icc = head.icc if kind == "PNG" else image.info.get("icc_profile") if kind != "GIF" else None
+    codes = head.codes if kind == "PNG" else None
+    if kind in ("AVIF", "HEIF") and not icc:
+        codes = formats.nclx(content)
+    if codes:
+        video = colour.BT1886_CURVE if kind == "PNG" else colour.SRGB_CURVE
+        try:
+            return colour.of_codes(*codes, video), ""
+        except ValueError as error:
+            raise UnreadableImage(f"not read: {error}") from error
+    if kind == "PNG" and icc is None and not head.srgb:
         try:
             return colour.of_png(head.gamma, head.chroma), ""
         except ValueError as error:
             return None, f"broken gamma or primaries ({error}), taken as sRGB"
-    icc = image.info.get("icc_profile") if kind != "GIF" else None
-    codes = formats.nclx(content) if kind in ("AVIF", "HEIF") and not icc else None
-    return (colour.of_codes(*codes) if codes else icc or None), ""
+    return icc, ""
 
 
 def _turn(image: Image.Image, kind: str, head: formats.Head) -> int:

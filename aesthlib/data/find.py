@@ -153,7 +153,7 @@ def walk(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
         entered[place] = prefix
         for entry in entries:
             name = f"{prefix}/{entry.name}" if prefix else entry.name
-            if entry.is_dir():
+            if _is_folder(entry):
                 if entry.name.startswith("."):
                     passed.append((name, "hidden folder"))
                 elif entry.name in THUMBNAILS:
@@ -168,6 +168,13 @@ def walk(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
                 names.append(name)
         links.sort()
     return names, passed
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # of a link; what is wrong with it is told where it is named as a photograph
+        return False
 
 
 def _unfit(entry: os.DirEntry) -> str:

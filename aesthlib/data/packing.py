@@ -20,6 +20,7 @@ from .find import Source, printable
 from .pack import COLUMNS, TEXT
 
 EXAMINED = ("file", "sha256", "split", "label", "problem")  # of `examine`
+SETTLED_BYTES = 32_000_000  # are brought to the disk while decoding goes on
 EXAMINED_EDGE_PX = 64  # a JPEG is read to its end at any size, and fastest at a small one
 
 
@@ -79,7 +80,9 @@ def pack(
         with (
             open(work / "pixels.bin", "ab") as binary,
             open(work / "manifest.csv", "a", newline="", **TEXT) as manifest,
+            ThreadPoolExecutor(1) as disk,
         ):
+            written, settled = offset, disk.submit(int)
             writer = csv.DictWriter(manifest, COLUMNS, lineterminator="\n")
             if not rows:
                 writer.writeheader()
@@ -92,16 +95,22 @@ def pack(
                     row["offset"] = offset
                     binary.write(np.ascontiguousarray(pixels).data)  # tofile hides a full disk
                     offset += pixels.size
+                    if offset - written > SETTLED_BYTES and settled.done():
+                        settled.result()
+                        written, settled = offset, disk.submit(os.fdatasync, binary.fileno())
                 if remark:
                     odd.append((row["file"], remark))
                 binary.flush()
                 writer.writerow(row)
                 manifest.flush()
                 rows.append(row)
+            settled.result()
             for file in (binary, manifest):
                 os.fsync(file.fileno())  # before pack.json says that all is there
-    except MachineFault:
-        raise
+    except MachineFault as error:
+        raise MachineFault(
+            error.errno, f"{error.strerror}; {len(rows)} of {len(sources)} photographs are kept"
+        ) from error
     except OSError as error:
         raise OSError(
             error.errno,

@@ -175,9 +175,6 @@ def score_sources(
         Rows of file, score (predicted mean rating, 1 to 7) and degraded (the pretext task's
         probability that one of its operations was applied, those that change no pixel left out),
         best first; and (file, problem) of what could not be read.
-
-    Raises:
-        ValueError: none could be read; the message lists the first problems.
     """
     trained, model, told = config(name), load_pretrained(name, device), scorer(name)
     as_it_is = [
@@ -206,9 +203,6 @@ def score_sources(
             {"file": file, "score": value, "degraded": 1 - share}
             for file, value, share in zip(kept, scores, none, strict=True)
         ]
-    if not rows:
-        first = "; ".join(f"{photographs.printable(file)}: {why}" for file, why in problems[:5])
-        raise ValueError(f"none of {len(problems)} files is a usable photograph: {first}")
     return sorted(rows, key=lambda row: -row["score"]), problems
 
 

@@ -152,6 +152,7 @@ def test_a_photograph_of_the_readers_own_is_degraded_as_in_python(page, smooth):
     page.locator(".ex-code summary").click()
     code = page.locator(".ex-code code").text_content()
     assert code.endswith(explore.code(chain[::-1]))
+    assert 'explore.read("photograph.jpg", 640)' in code
 
 
 SET = "(slider, at) => { slider.value = at; slider.dispatchEvent(new Event('input')); }"

@@ -174,7 +174,8 @@ globalThis.AesthlibFiles = (() => {
     const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 64 });
     const context = canvas.getContext("2d", { willReadFrequently: true });
     const put = new ImageData(64, 64);
-    for (let i = 0; i < put.data.length; i++) put.data[i] = i % 4 === 3 ? 255 : (i * 2654435761) >>> 24;
+    crypto.getRandomValues(put.data); // what nobody can foresee and leave alone
+    for (let i = 3; i < put.data.length; i += 4) put.data[i] = 255;
     context.putImageData(put, 0, 0);
     return context.getImageData(0, 0, 64, 64).data.every((value, i) => value === put.data[i]);
   }
