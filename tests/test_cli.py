@@ -224,7 +224,7 @@ def test_data_pack_and_show(photographs, tmp_path, capsys):
     assert cli.main(command) == 0
     text = capsys.readouterr().out
     assert "8 photographs, 1 left out" in text
-    assert "broken.jpg: holds none of JPEG" in text
+    assert "broken.jpg: unreadable" in text
     assert cli.main(["data", "show", str(tmp_path / "packs" / "holiday-32")]) == 0
     assert capsys.readouterr().out == text
 
@@ -234,7 +234,7 @@ def test_data_check_lists_what_is_wrong_and_writes_a_manifest(photographs, tmp_p
     before = sorted(photographs.iterdir())
     assert cli.main(["data", "check", "photographs", str(photographs), *store]) == 1
     shown = capsys.readouterr()
-    assert "    broken.jpg: holds none of JPEG" in shown.out
+    assert "    broken.jpg: unreadable" in shown.out
     assert shown.err.splitlines()[-1] == (
         "aesthlib data: photographs is not as published or broken: 1 broken"
     )
