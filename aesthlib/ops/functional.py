@@ -2,8 +2,8 @@
 
 Every function takes uint8 and returns uint8 of the same device, rounded to the nearest
 level, so that no class is betrayed by fractional values. None modifies its input. Values
-are clipped to 0 … 255. Randomness comes from a CPU `torch.Generator` only: the draws are
-made on the CPU and moved, so CPU and CUDA get the same ones.
+are clipped to 0 … 255. Randomness comes from a CPU `torch.Generator` only: keys, from which
+`draws` makes the same numbers on every device. None waits for a device.
 
 One edge rule for all grids (`downsample`, `pixelate`, `patch_shuffle`): the grid starts at
 the top left, and blocks cut by the right or bottom edge are smaller blocks of their own.
@@ -13,22 +13,20 @@ parameter outside its stated range.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import reduce
+from functools import lru_cache, reduce
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from . import libjpeg
+from . import draws, libjpeg
 
 IMAGENET_STD = (0.229, 0.224, 0.225)  # of pixels in [0, 1], channel by channel (torchvision)
 LUMINANCE_LEVELS = 255  # the largest value of a uint8 channel
 LARGEST_BLOCK_PX = 1024
 PIECE_VALUES = 160_000  # worked on at once: as floats they stay in the cache of a CPU's core
-NOISE_IMAGES = 16  # drawn at once: `torch.randn` gives the same in runs of 16 values
 NOISE_UNITS = ("standardized", "pixel")
 SHUFFLES = ("within", "move")
 
@@ -86,7 +84,7 @@ def _channels_last(images: Tensor) -> Tensor:
     return images.permute(0, 2, 3, 1).contiguous()
 
 
-def jpeg(images: Tensor, quality: int) -> Tensor:
+def jpeg(images: Tensor, quality: int | Sequence[int]) -> Tensor:
     """Compress and decompress with libjpeg, 4:2:0 (Table 1, attribute Much noise).
 
     On the CPU the codec takes one image a task in torch's number of threads; on another device
@@ -94,12 +92,18 @@ def jpeg(images: Tensor, quality: int) -> Tensor:
 
     Args:
         images: uint8 (N, 3, H, W).
-        quality: libjpeg's quality, 1 … 100; 100 is mildest, yet not the identity.
+        quality: libjpeg's quality, 1 … 100; 100 is mildest, yet not the identity. One for all, or
+            one for each image.
     """
     check_images(images)
-    check_whole("quality", quality, 1, 100)
+    qualities = list(quality) if isinstance(quality, Sequence) else [quality] * len(images)
+    if len(qualities) != len(images):
+        raise ValueError(f"quality must be one or {len(images)} numbers, got {len(qualities)}")
+    for value in set(qualities):
+        check_whole("quality", value, 1, 100)
+    qualities = [int(value) for value in qualities]
     if images.device.type != "cpu":
-        return libjpeg.simulate(images, int(quality))
+        return libjpeg.simulate(images, qualities)
     from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
     sources = _channels_last(images)
@@ -109,7 +113,7 @@ def jpeg(images: Tensor, quality: int) -> Tensor:
 
     def code(index: int) -> None:
         with torch.inference_mode(inference):
-            file = encode_jpeg(sources[index].permute(2, 0, 1), quality=int(quality))
+            file = encode_jpeg(sources[index].permute(2, 0, 1), quality=qualities[index])
             coded[index] = decode_jpeg(file, mode=ImageReadMode.RGB).permute(1, 2, 0)
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
@@ -136,19 +140,18 @@ def gaussian_noise(
     if variance == 0:
         return images.clone()
     scale = IMAGENET_STD if units == "standardized" else (1.0, 1.0, 1.0)
-    sigma = math.sqrt(variance) * LUMINANCE_LEVELS * torch.tensor(scale).view(1, 3, 1, 1)
-    together = NOISE_IMAGES if images[0].numel() >= NOISE_IMAGES else len(images)
-    result = torch.empty_like(images)
+    sigma = tuple(math.sqrt(variance) * LUMINANCE_LEVELS * std for std in scale)
+    pixels = _channels_last(images)
+    values = pixels.flatten(1)
+    count, size = values.shape
+    words = draws.Words(draws.key(generator), count, -(-size // 2), images.device)
 
-    def add(noise: Tensor, images: Tensor) -> Tensor:
-        noise = noise.mul_(sigma).round_().to(images.device)
-        return to_uint8(noise.add_(images.contiguous()))
+    def add(values: Tensor, rows: Tensor) -> Tensor:
+        noise = draws.normal(words.take(rows), sigma, size)
+        return noise.add_(values).clamp_(0, LUMINANCE_LEVELS)
 
-    for rows in torch.arange(len(images)).split(together):
-        rows = slice(int(rows[0]), int(rows[-1]) + 1)
-        noise = torch.randn(images[rows].shape, generator=generator)
-        _in_pieces(add, result[rows], noise, images[rows])
-    return result
+    noisy = _in_pieces(add, torch.empty_like(values), values, words.rows)
+    return noisy.view(pixels.shape).permute(0, 3, 1, 2)
 
 
 def rotate(images: Tensor, degrees: int) -> Tensor:
@@ -185,11 +188,14 @@ def _block_means(pixels: Tensor, block_px: int) -> Tensor:
     rows = pixels.view(count, cells[0], block_px, -1).sum(2, dtype=torch.float32)
     # whole numbers below 2²⁴, so exact in any order; a sum over the last but one is slower
     sums = reduce(torch.add, rows.view(count, *cells, block_px, 3).unbind(3))
-    extent = [
-        (torch.arange(side) // block_px).bincount().to(pixels.device, torch.float32)
-        for side in sides
-    ]
-    return sums / (extent[0][:, None, None] * extent[1][:, None])
+    return sums / _block_sizes(*sides, block_px, pixels.device)
+
+
+@lru_cache(maxsize=16)
+def _block_sizes(height: int, width: int, block_px: int, device: torch.device) -> Tensor:
+    """Pixels of each block of the grid, float32 (⌈H/b⌉, ⌈W/b⌉, 1)."""
+    high, wide = ((torch.arange(side) // block_px).bincount() for side in (height, width))
+    return (high[:, None, None] * wide[:, None]).to(device, torch.float32)
 
 
 def downsample(images: Tensor, factor: int) -> Tensor:
@@ -234,10 +240,7 @@ def quantize(images: Tensor, levels: int) -> Tensor:
         if steps % 2:  # nothing lies half-way between levels, so floats round as exact numbers do
             index = values.to(torch.float32).mul_(steps / LUMINANCE_LEVELS).round_()
             return to_uint8(index.mul_(LUMINANCE_LEVELS / steps))
-        every = torch.arange(256, dtype=torch.float64)
-        # half up in exact arithmetic: index = ⌊x·steps/255 + ½⌋
-        index = torch.div(2 * every * steps + LUMINANCE_LEVELS, 2 * LUMINANCE_LEVELS).floor_()
-        return _look_up(values, to_uint8(index * LUMINANCE_LEVELS / steps))
+        return _look_up(values, _levels(steps, values.device))
 
     return _in_pieces(work, torch.empty_like(images), images)
 
@@ -282,15 +285,29 @@ def expose(images: Tensor, factor: float) -> Tensor:
             return half.add_((values & half).bitwise_and_(1))
         if factor in (1, 3, 5):  # which divide 255
             return values.clamp(max=int(LUMINANCE_LEVELS // factor)).mul_(int(factor))
-        return _look_up(values, to_uint8(torch.arange(256, dtype=torch.float64) * factor))
+        return _look_up(values, _exposures(factor, values.device))
 
     return _in_pieces(work, torch.empty_like(images), images)
 
 
 def _look_up(values: Tensor, table: Tensor) -> Tensor:
     """Map every value through a uint8 table (256,): exact and the same on every device."""
-    mapped = table.to(values.device).index_select(0, values.flatten().int())
-    return mapped.view(values.shape)
+    return table.index_select(0, values.flatten().int()).view(values.shape)
+
+
+@lru_cache(maxsize=64)
+def _levels(steps: int, device: torch.device) -> Tensor:
+    """The nearest of steps + 1 levels to each value, half up: uint8 (256,)."""
+    every = torch.arange(256, dtype=torch.float64)
+    # in exact arithmetic: index = ⌊x·steps/255 + ½⌋
+    index = torch.div(2 * every * steps + LUMINANCE_LEVELS, 2 * LUMINANCE_LEVELS).floor_()
+    return to_uint8(index * LUMINANCE_LEVELS / steps).to(device)
+
+
+@lru_cache(maxsize=64)
+def _exposures(factor: float, device: torch.device) -> Tensor:
+    """Each value times factor: uint8 (256,)."""
+    return to_uint8(torch.arange(256, dtype=torch.float64) * factor).to(device)
 
 
 def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
@@ -307,15 +324,13 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     _check_range("sigma", sigma, 0, 100)
     if sigma == 0:
         return images.clone()
-    radius = math.ceil(4 * sigma)
-    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
-    kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
-    kernel = (kernel / kernel.sum()).to(torch.float32)
+    kernel = _gaussian(sigma, torch.device("cpu"))
+    radius = len(kernel) // 2
     neighbours = 1 - kernel[radius].item() ** 2  # what all but the pixel itself weigh
     if LUMINANCE_LEVELS * neighbours < 0.49:  # rounds to the input
         return images.clone()
     if images.device.type != "cpu":
-        return _convolve(images, kernel)
+        return _convolve(images, _gaussian(sigma, images.device))
     pixels = _channels_last(images)
     height, width = pixels.shape[1:3]
 
@@ -328,12 +343,24 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     return _in_pieces(work, torch.empty_like(pixels), pixels).permute(0, 3, 1, 2)
 
 
+@lru_cache(maxsize=16)
+def _gaussian(sigma: float, device: torch.device) -> Tensor:
+    """Weights of pixels up to ⌈4σ⌉ away, with sum 1: float32 (2r + 1,)."""
+    radius = math.ceil(4 * sigma)
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    weights = torch.exp(-(offsets**2) / (2 * sigma**2))
+    return (weights / weights.sum()).to(torch.float32).to(device)
+
+
 def _convolve(images: Tensor, kernel: Tensor) -> Tensor:
-    """The separable convolution of uint8 (N, 3, H, W) by the device's own kernels."""
-    kernel, radius = kernel.to(images.device), len(kernel) // 2
+    """The separable convolution of uint8 (N, 3, H, W) by the device's own kernels.
+
+    Args:
+        kernel: float32 (2r + 1,), on that device.
+    """
+    kernel, radius = kernel.repeat(3, 1, 1, 1), kernel.shape[-1] // 2
     blurred = images.to(torch.float32)
-    vertical = kernel.view(1, 1, -1, 1).repeat(3, 1, 1, 1)
-    horizontal = kernel.view(1, 1, 1, -1).repeat(3, 1, 1, 1)
+    vertical, horizontal = kernel.unflatten(3, (-1, 1)), kernel
     with torch.autocast(images.device.type, enabled=False):  # bf16 would darken the photograph
         blurred = F.conv2d(F.pad(blurred, (0, 0, radius, radius), "replicate"), vertical, groups=3)
         blurred = F.conv2d(
@@ -393,50 +420,62 @@ def patch_shuffle(
     if fraction == 0:
         return images.clone()
     count, _, height, width = images.shape
-    block_px = int(block_px)
+    block_px, device = int(block_px), images.device
     rows, columns = -(-height // block_px), -(-width // block_px)
     if reading == "move":
         rows, columns = height // block_px, width // block_px
         if rows * columns == 0:
             return images.clone()
     chosen_count = max(1, round(fraction * rows * columns))
-    order = _order(torch.rand(count, rows * columns, generator=generator))
-    chosen = order[:, :chosen_count]  # (N, K) blocks in random order
-    y, x = chosen // columns * block_px, chosen % columns * block_px
-    offsets = torch.arange(block_px)  # of a block's pixels in raster order
-    offset_y, offset_x = offsets.repeat_interleave(block_px), offsets.repeat(block_px)
-    # pixel addresses (N, K, b²) of the chosen blocks; those beyond the edge are not inside
-    first = y * width + x + (torch.arange(count) * height * width)[:, None]
-    address = first[..., None] + (offset_y * width + offset_x)
+    words = draws.Words(draws.key(generator), count, rows * columns, device)
+    chosen = draws.orders(words.take(words.rows))[:, :chosen_count]  # (N, K) in random order
+    first, kinds, offsets, sizes = _blocks(height, width, block_px, device)
+    image = torch.arange(count, device=device)[:, None] * (height * width)
     if reading == "within":
-        inside = (y[..., None] + offset_y < height) & (x[..., None] + offset_x < width)
-        keys = torch.rand(address.shape, generator=generator)
-        # the pixels inside, in raster order, receive the pixels inside in random order
-        order = _order(keys.masked_fill_(~inside, 1.0))
-        targets, sources = address[inside], address.gather(-1, order)[inside.gather(-1, order)]
+        start, kind = image + first[chosen], kinds[chosen]
+        length = offsets.shape[1]
+        words = draws.Words(draws.key(generator), start.numel(), length, device)
+        inside = sizes[kind].view(-1, 1)  # pixels of each block
+        order = draws.orders(words.take(words.rows), inside)
+        # those beyond a cut block's end do once more what its first one does
+        order = torch.where(torch.arange(length, device=device) < inside, order, order[:, :1])
+        shift = kind.view(-1, 1) * length
+        sources = (start.view(-1, 1) + offsets.view(-1)[shift + order]).flatten()
+        targets = (start[..., None] + offsets[kind]).flatten()
     else:  # the chosen blocks in raster order receive the chosen blocks in random order
-        targets = address.gather(1, chosen.argsort(1)[..., None].expand_as(address)).flatten()
-        sources = address.flatten()
+        whole = first.view(-(-height // block_px), -1)[:rows, :columns].reshape(-1)
+        sources, targets = (
+            ((image + whole[blocks])[..., None] + offsets[0]).flatten()
+            for blocks in (chosen, chosen.sort(1).values)
+        )
     pixels = _channels_last(images).view(-1, 3)
-    targets, sources = targets.to(images.device), sources.to(images.device)
     shuffled = pixels.clone().index_copy_(0, targets, pixels.index_select(0, sources))
     return shuffled.view(count, height, width, 3).permute(0, 3, 1, 2)
 
 
-def _order(keys: Tensor) -> Tensor:
-    """Stable argsort along the last dimension, of draws of `torch.rand` and ones.
+@lru_cache(maxsize=8)
+def _blocks(
+    height: int, width: int, block_px: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The grid's blocks, in raster order, of a photograph whose pixels lie row by row.
 
-    Draws are multiples of 2⁻²⁴: with the place in the low bits they sort as whole numbers, all
-    different, many times as fast.
+    Returns:
+        int64 (B,) address of each block's first pixel; int64 (B,) its kind: 0 for whole ones, 1
+        and 2 for those cut by the right and the bottom edge, 3 for both; int64 (4, b²) addresses
+        of a kind's pixels against the first, in raster order, 0 behind the last one; int64 (4,)
+        how many there are.
     """
-    length = keys.shape[-1]
-    bits = (length - 1).bit_length()
-    whole = (keys.numpy() * 2.0**24).astype(np.int32 if 25 + bits < 32 else np.int64)
-    whole <<= bits
-    whole |= np.arange(length, dtype=whole.dtype)
-    whole.sort(-1)
-    whole &= (1 << bits) - 1
-    return torch.from_numpy(whole.astype(np.int64, copy=False))
+    tops, lefts = (torch.arange(0, side, block_px) for side in (height, width))
+    first = tops[:, None] * width + lefts
+    kinds = 2 * (tops[:, None] + block_px > height) + (lefts + block_px > width).long()
+    rank = torch.arange(block_px**2)
+    highs, wides = (
+        torch.tensor([block_px, side % block_px or block_px]) for side in (height, width)
+    )
+    high, wide = highs.repeat_interleave(2), wides.repeat(2)
+    offsets = rank // wide[:, None] * width + rank % wide[:, None]
+    offsets.masked_fill_(rank >= (high * wide)[:, None], 0)
+    return tuple(x.to(device) for x in (first.flatten(), kinds.flatten(), offsets, high * wide))
 
 
 def mixup(images: Tensor, alpha: float, partners: Tensor) -> Tensor:

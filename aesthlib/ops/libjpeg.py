@@ -6,6 +6,9 @@ the accurate transform and triangle upsampling, its defaults. Sums of products a
 below 2⁵³, so the result is libjpeg's to the bit on every device.
 """
 
+from functools import cache
+from itertools import groupby
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -34,25 +37,27 @@ TRANSFORM = tuple(
 )
 
 
-def simulate(images: Tensor, quality: int) -> Tensor:
+def simulate(images: Tensor, qualities: int | list[int]) -> Tensor:
     """Compress and decompress, bit for bit as libjpeg does.
 
     Args:
         images: uint8 (N, 3, H, W), on any device.
-        quality: 1 … 100.
+        qualities: 1 … 100, one for all or one for each image.
 
     Returns:
         uint8 (N, 3, H, W), channels last.
     """
     height, width = images.shape[2:]
+    if isinstance(qualities, int):
+        qualities = [qualities] * len(images)
     red, green, blue = images.to(torch.int32).unbind(1)
     luma = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
     chroma = torch.stack(
         [-11058 * red - 21710 * green + 32768 * blue, 32768 * red - 27439 * green - 5329 * blue], 1
     )
     chroma = (chroma + (128 << 16) + 32767) >> 16
-    luma = _coded(luma[:, None], LUMINANCE, quality)
-    chroma = _coded(_halved(chroma), CHROMINANCE, quality)[..., : -(-width // 2)]
+    luma = _coded(luma[:, None], LUMINANCE, qualities)
+    chroma = _coded(_halved(chroma), CHROMINANCE, qualities)[..., : -(-width // 2)]
     chroma = _enlarged(chroma)
     luma, (blue, red) = luma[:, 0], (chroma[..., :height, :width] - 128).unbind(1)
     pixels = [
@@ -82,14 +87,31 @@ def _halved(planes: Tensor) -> Tensor:
     return (sums + bias) >> 2
 
 
-def _coded(planes: Tensor, base: tuple, quality: int) -> Tensor:
+@cache
+def _transform(device: torch.device) -> Tensor:
+    """`TRANSFORM` as float64 (8, 8)."""
+    return torch.tensor(TRANSFORM, dtype=torch.float64).to(device)
+
+
+@cache
+def _divisors(base: tuple, quality: int, device: torch.device) -> Tensor:
+    """The table that libjpeg makes of a base table for a quality: float64 (8, 8)."""
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    table = (torch.tensor(base, dtype=torch.float64) * scale + 50) / 100
+    return table.floor_().clamp_(1, 255).to(device)
+
+
+def _coded(planes: Tensor, base: tuple, qualities: list[int]) -> Tensor:
     """Transform, quantise and go back: int32 (N, C, H, W) of 0 … 255."""
     height, width = planes.shape[2:]
     rows, columns = -(-height // 8), -(-width // 8)
-    double = {"dtype": torch.float64, "device": planes.device}
-    transform = torch.tensor(TRANSFORM, **double)
-    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    table = ((torch.tensor(base, **double) * scale + 50) / 100).floor_().clamp_(1, 255)
+    transform = _transform(planes.device)
+    table = torch.cat(
+        [
+            _divisors(base, quality, planes.device).expand(len(list(alike)), 1, 1, 1, 8, 8)
+            for quality, alike in groupby(qualities)
+        ]
+    )
 
     values = _extended(planes, 8 * rows, 8 * columns).to(torch.float64).sub_(128)
     blocks = values.unflatten(3, (columns, 8)).unflatten(2, (rows, 8)).transpose(3, 4)

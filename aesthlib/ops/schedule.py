@@ -1,19 +1,52 @@
 """Which operations each patch gets, and their application grouped by class.
 
+Which version goes where is worked out on the CPU, copied in one block, and nothing waits for the
+device.
+
 The paper edits each patch by three manipulations. Read here as three operation types a patch,
 both levels of each (two of the three angles for rotation): the original and six versions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Generator, Tensor
 
-from . import table
-from .functional import check_images
+from . import draws, table
+from .functional import check_images, jpeg
 from .table import CLASSES, NAMES, NONE, STANDARD, Reading
 
 LEVELS_DRAWN = 2  # of each operation: a milder and a stronger version
+
+_OF = {
+    name: {item.index for item in CLASSES if item.operation and item.operation.name == name}
+    for name in NAMES
+}
+# classes made in one call: those of JPEG, whose launches are many, together
+_CALLS = [
+    tuple(sorted(_OF["jpeg"])) if item.index in _OF["jpeg"] else (item.index,)
+    for item in CLASSES
+    if item.index not in _OF["jpeg"] or item.level == 1
+]
+
+
+@dataclass(frozen=True)
+class Places:
+    """A plan on a device, its N·(1 + 2K) versions in two orders: by patch and by class.
+
+    Attributes:
+        labels: int64 (N, 1 + 2K), see `Plan.labels`.
+        ordered: bool (N, K), see `Plan.ordered`.
+        source: int64, the patch of every version, class by class.
+        partner: int64, the patch that mixup would blend it with, class by class.
+        version: int64, where it stands in the order by class, patch by patch.
+    """
+
+    labels: Tensor
+    ordered: Tensor
+    source: Tensor
+    partner: Tensor
+    version: Tensor
 
 
 @dataclass(frozen=True)
@@ -29,11 +62,23 @@ class Plan:
     classes: Tensor
     ordered: Tensor
     shift: int
+    _places: dict[torch.device, Places] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def labels(self) -> Tensor:
         """int64 (N, 1 + 2K): None, then the class of every version."""
         return torch.nn.functional.pad(self.classes.flatten(1), (1, 0), value=NONE)
+
+    def on(self, device: torch.device) -> Places:
+        """The plan on a device: copied in one block the first time, kept from then on."""
+        if device not in self._places:
+            labels = self.labels
+            count, each = labels.shape
+            order = labels.flatten().argsort(stable=True)
+            source = order // each
+            arrays = [labels, self.ordered, source, (source + self.shift) % count, order.argsort()]
+            self._places[device] = Places(*draws.sent(arrays, device))
+        return self._places[device]
 
 
 def draw(
@@ -96,25 +141,32 @@ def degrade(
         raise ValueError(
             f"images must be {len(plan.classes)} square patches, got {tuple(images.shape)}"
         )
-    labels = plan.labels
+    if count < 2 and _OF["mixup"] & set(plan.classes.flatten().tolist()):
+        raise ValueError("mixup needs at least two images in the batch")
+    places = plan.on(images.device)
     patches = images.permute(0, 2, 3, 1).contiguous()
-    patch = torch.arange(count).repeat_interleave(labels.shape[1])
-    places, pieces = [], []  # class by class: where its versions belong, and what they are
+    counts = plan.labels.flatten().bincount(minlength=len(CLASSES)).tolist()
 
     def take(index: Tensor) -> Tensor:
-        return patches.index_select(0, index.to(images.device)).permute(0, 3, 1, 2)
+        return patches.index_select(0, index).permute(0, 3, 1, 2)
 
-    for class_index in labels.unique().tolist():
-        places.append((labels.flatten() == class_index).nonzero().squeeze(1))
-        source = patch[places[-1]]
-        originals = partners = take(source)
-        operation = CLASSES[class_index].operation
-        if operation is not None and operation.name == "mixup":
-            if count < 2:
-                raise ValueError("mixup needs at least two images in the batch")
-            partners = take((source + plan.shift) % count)
-        degraded = table.apply(originals, class_index, partners, generator, preset, reading)
+    originals = take(places.source)
+    pieces, start = [], 0
+    for alike in _CALLS:
+        rows = slice(start, start + sum(counts[index] for index in alike))
+        start = rows.stop
+        if rows.start == rows.stop:
+            continue
+        if len(alike) > 1:
+            values = table.operation("jpeg").values(preset)
+            qualities = [
+                values[CLASSES[index].level - 1] for index in alike for _ in range(counts[index])
+            ]
+            degraded = jpeg(originals[rows], qualities)
+        else:
+            mixed = alike[0] in _OF["mixup"]
+            partners = take(places.partner[rows]) if mixed else originals[rows]
+            degraded = table.apply(originals[rows], alike[0], partners, generator, preset, reading)
         pieces.append(degraded.permute(0, 2, 3, 1))
-    order = torch.cat(places).argsort().to(images.device)
-    versions = torch.cat(pieces).index_select(0, order)
-    return versions.unflatten(0, labels.shape).permute(0, 1, 4, 2, 3)
+    versions = torch.cat(pieces).index_select(0, places.version)
+    return versions.unflatten(0, plan.labels.shape).permute(0, 1, 4, 2, 3)
