@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
+from ..ops import draws, squares
 from ..store import files
 
 COLUMNS = ("file", "sha256", "split", "label", "height", "width", "offset", "problem")
@@ -74,7 +75,7 @@ class Pack:
         )
 
     def crop(self, index: Tensor, top: Tensor, left: Tensor, size_px: int, flip: Tensor) -> Tensor:
-        """Cut square patches, all in one gather from the pixels, on their device.
+        """Cut square patches in one gather from the pixels, on their device, not waiting for it.
 
         Args:
             index, top, left: int64 (N,) photographs and upper left corners in pixels.
@@ -90,19 +91,17 @@ class Pack:
         room = torch.minimum(self.heights[index] - top, self.widths[index] - left)
         if min(room.min() - size_px, top.min(), left.min()) < 0:
             raise ValueError(f"size_px: patches of {size_px} px do not lie within the photographs")
-        device = self.pixels.device
-        row_bytes = 3 * size_px
-        y = top[:, None] + torch.arange(size_px)
-        starts = self.offsets[index, None] + 3 * (y * self.widths[index, None] + left[:, None])
-        # every start of a row as a view of the bytes: one indexed copy, nothing materialised
-        rows = self.pixels.as_strided((len(self.pixels) - row_bytes + 1, row_bytes), (1, 1))
+        start = self.offsets[index] + 3 * (top * self.widths[index] + left)
         order = flip.int().argsort(stable=True)  # those to be mirrored are turned as one
-        patches = rows.index_select(0, starts[order].flatten().to(device))
-        patches = patches.view(-1, size_px, size_px, 3)
-        if flip.any():
-            mirrored = patches[int((~flip).sum()) :]
+        unturned = len(flip) - int(flip.sum())
+        start, stride, back = draws.sent(
+            [start[order], 3 * self.widths[index][order], order.argsort()], self.pixels.device
+        )
+        patches = squares.cut(self.pixels, start, stride, size_px)
+        if unturned < len(patches):
+            mirrored = patches[unturned:]
             mirrored.copy_(mirrored.flip(2))
-            patches = patches.index_select(0, order.argsort().to(device))
+            patches = patches.index_select(0, back)
         return patches.permute(0, 3, 1, 2)
 
     def random_crops(self, index: Tensor, size_px: int, generator: Generator) -> Tensor:

@@ -10,7 +10,7 @@ from .backbones import (
     pool_for_probe,
     training_flops,
 )
-from .heads import hidden, linear
+from .heads import averaged, hidden, linear, scores
 
 __all__ = [
     "BACKBONES",
@@ -18,9 +18,11 @@ __all__ = [
     "SMALLEST_PX",
     "Backbone",
     "LabChannels",
+    "averaged",
     "build",
     "hidden",
     "linear",
     "pool_for_probe",
+    "scores",
     "training_flops",
 ]

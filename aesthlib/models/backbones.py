@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops import colour
-from ..ops.functional import IMAGENET_STD
+from ..ops.functional import IMAGENET_STD, in_pieces
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of pixels in [0, 1], channel by channel (torchvision)
@@ -15,7 +15,10 @@ PROBE_VALUES = 9600  # the paper's probes take 9600 or 9216 values a layer, what
 
 
 class Normalize(nn.Module):
-    """The model's door: uint8 (N, 3, H, W) to float32, standardized by ImageNet's statistics."""
+    """The model's door: uint8 (N, 3, H, W) to float, standardized by ImageNet's statistics.
+
+    float32, or the type of autocast: those float32 numbers rounded, as the first layer would.
+    """
 
     def __init__(self):
         super().__init__()
@@ -26,13 +29,29 @@ class Normalize(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if images.dtype != torch.uint8:
             raise ValueError(f"a backbone takes uint8 photographs, got {images.dtype}")
-        pixels = images.permute(0, 2, 3, 1)
+        pixels, device = images.permute(0, 2, 3, 1), images.device.type
+        if torch.is_autocast_enabled(device):
+            return self._rounded(pixels.contiguous(), torch.get_autocast_dtype(device))
         if not pixels.is_contiguous():
             return torch.addcmul(self.offset, images.to(self.scale.dtype), self.scale)
         # rows of pixels: along three channels alone nothing would run in parallel
-        scale, offset = (v.flatten().repeat(pixels.shape[2]) for v in (self.scale, self.offset))
+        scale, offset = self._row(pixels.shape[2])
         rows = torch.addcmul(offset, pixels.flatten(2).to(scale.dtype), scale)
         return rows.view(pixels.shape).permute(0, 3, 1, 2)
+
+    def _row(self, width: int) -> tuple[Tensor, Tensor]:
+        return tuple(v.flatten().repeat(width) for v in (self.scale, self.offset))
+
+    def _rounded(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
+        """(N, H, W, 3) in another type, float32 never leaving the cache or the registers."""
+        scale, offset = self._row(pixels.shape[2])
+        rows = pixels.flatten(2)
+        result = torch.empty_like(rows, dtype=dtype)
+        if pixels.device.type != "cpu":
+            torch.addcmul(offset, rows, scale, out=result)
+        else:
+            in_pieces(lambda rows: torch.addcmul(offset, rows.float(), scale), result, rows)
+        return result.view(pixels.shape).permute(0, 3, 1, 2)
 
 
 class LabChannels(nn.Module):

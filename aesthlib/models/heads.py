@@ -1,7 +1,7 @@
 """Heads of the pretext tasks."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def linear(features: int, outputs: int, seed: int) -> nn.Linear:
@@ -20,3 +20,19 @@ def linear(features: int, outputs: int, seed: int) -> nn.Linear:
 def hidden(features: int, outputs: int, seed: int) -> list[nn.Module]:
     """A hidden layer: linear, batch norm, ReLU."""
     return [linear(features, outputs, seed), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True)]
+
+
+def averaged(tap: Tensor) -> Tensor:
+    """Mean over the positions of a map (N, C, h, w): float32 (N, C), within autocast too."""
+    return tap.mean((2, 3), dtype=torch.float32)
+
+
+def scores(head: nn.Module, tap: Tensor) -> Tensor:
+    """What a head makes of the average of a map, all in float32, within autocast too.
+
+    Args:
+        head: of float32 (N, C).
+        tap: (N, C, h, w).
+    """
+    with torch.autocast(tap.device.type, enabled=False):
+        return head(averaged(tap))

@@ -59,7 +59,7 @@ def to_uint8(values: Tensor) -> Tensor:
     return values.to(torch.uint8)
 
 
-def _in_pieces(work: Callable[..., Tensor], result: Tensor, *batches: Tensor) -> Tensor:
+def in_pieces(work: Callable[..., Tensor], result: Tensor, *batches: Tensor) -> Tensor:
     """Fill result with what work makes of a few images of each batch at a time.
 
     On the CPU what lies between then never leaves the cache; other devices take all at once.
@@ -150,7 +150,7 @@ def gaussian_noise(
         noise = draws.normal(words.take(rows), sigma, size)
         return noise.add_(values).clamp_(0, LUMINANCE_LEVELS)
 
-    noisy = _in_pieces(add, torch.empty_like(values), values, words.rows)
+    noisy = in_pieces(add, torch.empty_like(values), values, words.rows)
     return noisy.view(pixels.shape).permute(0, 3, 1, 2)
 
 
@@ -222,7 +222,7 @@ def downsample(images: Tensor, factor: int) -> Tensor:
         )
         return to_uint8(large.permute(0, 2, 3, 1)[:, :height, :width])
 
-    return _in_pieces(work, torch.empty_like(pixels), pixels).permute(0, 3, 1, 2)
+    return in_pieces(work, torch.empty_like(pixels), pixels).permute(0, 3, 1, 2)
 
 
 def quantize(images: Tensor, levels: int) -> Tensor:
@@ -242,7 +242,7 @@ def quantize(images: Tensor, levels: int) -> Tensor:
             return to_uint8(index.mul_(LUMINANCE_LEVELS / steps))
         return _look_up(values, _levels(steps, values.device))
 
-    return _in_pieces(work, torch.empty_like(images), images)
+    return in_pieces(work, torch.empty_like(images), images)
 
 
 def pixelate(images: Tensor, block_px: int) -> Tensor:
@@ -266,7 +266,7 @@ def pixelate(images: Tensor, block_px: int) -> Tensor:
         means = to_uint8(_block_means(pixels, block_px))
         return means.index_select(2, columns).index_select(1, rows)
 
-    return _in_pieces(work, torch.empty_like(pixels), pixels).permute(0, 3, 1, 2)
+    return in_pieces(work, torch.empty_like(pixels), pixels).permute(0, 3, 1, 2)
 
 
 def expose(images: Tensor, factor: float) -> Tensor:
@@ -287,7 +287,7 @@ def expose(images: Tensor, factor: float) -> Tensor:
             return values.clamp(max=int(LUMINANCE_LEVELS // factor)).mul_(int(factor))
         return _look_up(values, _exposures(factor, values.device))
 
-    return _in_pieces(work, torch.empty_like(images), images)
+    return in_pieces(work, torch.empty_like(images), images)
 
 
 def _look_up(values: Tensor, table: Tensor) -> Tensor:
@@ -340,7 +340,7 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
         columns = _extend(rows.view(len(pixels), height, width, 3), 2, radius).flatten(2)
         return to_uint8(_weigh(columns, kernel, 3, 3 * width).view(pixels.shape))
 
-    return _in_pieces(work, torch.empty_like(pixels), pixels).permute(0, 3, 1, 2)
+    return in_pieces(work, torch.empty_like(pixels), pixels).permute(0, 3, 1, 2)
 
 
 @lru_cache(maxsize=16)
@@ -499,4 +499,4 @@ def mixup(images: Tensor, alpha: float, partners: Tensor) -> Tensor:
         share = partners.to(torch.float32).mul_(float(alpha))
         return to_uint8(images.to(torch.float32).mul_(1.0 - alpha).add_(share))
 
-    return _in_pieces(work, torch.empty_like(images), images, partners)
+    return in_pieces(work, torch.empty_like(images), images, partners)

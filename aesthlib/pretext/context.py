@@ -70,6 +70,8 @@ class Context(Task):
         super().__init__(backbone, options, seed)
         self.chance = 1 / len(AROUND)
         self.head = tiles.Siamese(backbone.channels[LAYERS[-1]], 2, len(AROUND), seed)
+        pairs = torch.tensor([(CENTRE, tile) for tile in AROUND])  # (8, 2)
+        self.register_buffer("pairs", pairs, persistent=False)
 
     def tiles(self, photographs: Tensor, generator: Generator) -> Tensor:
         """Nine tiles of each patch, row by row, displaced and guarded.
@@ -98,9 +100,7 @@ class Context(Task):
         self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
     ) -> tuple[Tensor, Measures]:
         views = tiles.enlarge(self.tiles(photographs, generator).flatten(0, 1))
-        pairs = torch.tensor([(CENTRE, tile) for tile in AROUND])  # (8, 2)
-        pairs = pairs.to(views.device, non_blocking=True)
         maps = backbone(views)[LAYERS[-1]]
-        logits = self.head(maps, pairs.expand(len(photographs), -1, -1))
+        logits = self.head(maps, self.pairs.expand(len(photographs), -1, -1))
         labels = torch.arange(len(AROUND), device=logits.device).repeat(len(photographs))
         return classified(logits, labels, len(views))

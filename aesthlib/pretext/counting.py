@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 
 from .. import models
 from ..models import LAYERS
-from ..ops import colour
+from ..ops import colour, draws
 from ..ops.functional import to_uint8
 from ..store import settings
 from . import Measures, Task
@@ -29,14 +29,15 @@ def halve(images: Tensor, choice: Tensor) -> Tensor:
         uint8 (N, 3, s, s), rounded to the nearest level.
     """
     size = (images.shape[2] // 2, images.shape[3] // 2)
-    halved = images.new_empty((*images.shape[:2], *size))
-    for number, name in enumerate(FILTERS):
-        rows = (choice == number).nonzero().flatten().to(images.device, non_blocking=True)
-        if len(rows):
-            smooth = name != "area"
-            values = F.interpolate(images[rows].float(), size, mode=name, antialias=smooth)
-            halved[rows] = to_uint8(values)
-    return halved
+    order = choice.argsort(stable=True)
+    order, back = draws.sent([order, order.argsort()], images.device)
+    parts = images[order].split(choice.bincount(minlength=len(FILTERS)).tolist())
+    halved = [
+        to_uint8(F.interpolate(part.float(), size, mode=name, antialias=name != "area"))
+        for part, name in zip(parts, FILTERS, strict=True)
+        if len(part)
+    ]
+    return torch.cat(halved)[back]
 
 
 def quarters(images: Tensor) -> Tensor:
@@ -113,7 +114,7 @@ class Counting(Task):
         count, side = len(photographs), photographs.shape[-1] // 2
         images = photographs[..., : 2 * side, : 2 * side]
         grey = torch.rand(count, generator=generator) < self.options.grey_share
-        grey = grey.view(-1, 1, 1, 1).to(images.device, non_blocking=True)
+        (grey,) = draws.sent([grey.view(-1, 1, 1, 1)], images.device)
         images = torch.where(grey, colour.grey(images), images)
         choice = torch.randint(len(FILTERS), (count,), generator=generator)
         views = torch.cat([halve(images, choice)[None], quarters(images)])
@@ -141,7 +142,7 @@ class Counting(Task):
         shift = int(torch.randint(1, count, (), generator=generator))  # y is that many patches off
 
         taps = backbone(views.flatten(0, 1))
-        counts = self.head(taps[LAYERS[-1]].mean((2, 3))).float().unflatten(0, (5, count))
+        counts = self.head(models.averaged(taps[LAYERS[-1]])).float().unflatten(0, (5, count))
         whole, parts = counts[0], counts[1:].sum(0)  # (N, counts)
         own = (whole - parts).square().mean(1)
         other = (whole.roll(shift, 0) - parts).square().mean(1)

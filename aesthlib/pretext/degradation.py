@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from .. import models, ops
 from ..models import LAYERS
 from ..store import settings
-from . import Measures, Task, losses
+from . import Measures, Task, losses, tiles
 
 
 class Degradation(Task):
@@ -79,11 +79,11 @@ class Degradation(Task):
 
     def logits(self, taps: dict[str, Tensor]) -> Tensor:
         """Scores of the 22 classes, float (N, 22), from the backbone's taps."""
-        return self.head(taps[LAYERS[-1]].mean((2, 3))).float()
+        return models.scores(self.head, taps[LAYERS[-1]])
 
     def embedding(self, taps: dict[str, Tensor]) -> Tensor:
         """h of eq. 2, L2-normalized, float (N, D), from the backbone's taps."""
-        return F.normalize(taps[LAYERS[-1]].mean((2, 3)).float(), dim=1)
+        return F.normalize(models.averaged(taps[LAYERS[-1]]), dim=1)
 
     def versions(self, photographs: Tensor, plan: ops.Plan, generator: Generator) -> Tensor:
         """What the network sees of a batch, uint8 (N, V, 3, S, S), the original first."""
@@ -107,9 +107,8 @@ class Degradation(Task):
             len(photographs), generator, options.operations, options.operations_per_patch
         )
         versions = self.versions(photographs, plan, generator)
-        device = photographs.device
-        labels = plan.labels.to(device, non_blocking=True)  # (N, V)
-        ordered = plan.ordered.to(device, non_blocking=True)  # (N, K)
+        places = plan.on(photographs.device)
+        labels, ordered = places.labels, places.ordered  # (N, V), (N, K)
 
         taps = backbone(versions.flatten(0, 1))
         logits = self.logits(taps).unflatten(0, labels.shape)  # (N, V, 22)
@@ -155,9 +154,6 @@ class DegradationCropped(Degradation):
         whole = super().versions(photographs, plan, generator)
         size = whole.shape[-1] - self.margin_px
         count = whole.shape[0] * whole.shape[1]
-        places = torch.randint(self.margin_px + 1, (count, 2), generator=generator).tolist()
-        cut = [
-            image[:, top : top + size, left : left + size]
-            for image, (top, left) in zip(whole.flatten(0, 1), places, strict=True)
-        ]
-        return torch.stack(cut).unflatten(0, whole.shape[:2])
+        top, left = torch.randint(self.margin_px + 1, (count, 2), generator=generator).T
+        cut = tiles.cut(whole.flatten(0, 1), top[:, None], left[:, None], size)
+        return cut.squeeze(1).unflatten(0, whole.shape[:2])

@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ..models import LAYERS
+from ..ops import draws
 from ..ops.functional import to_uint8
 from ..store import settings
 from . import Measures, Task, classified, tiles
@@ -163,7 +164,7 @@ class Jigsaw(Task):
         top, left = rows + places[0] + shifts[0], columns + places[1] + shifts[1]  # (N, 9, 3)
         cut = tiles.cut(photographs, top.flatten(1), left.flatten(1), tile)  # (N, 27, 3, t, t)
         cut = cut.unflatten(1, (TILES, 3)).diagonal(dim1=2, dim2=3).movedim(-1, 2).contiguous()
-        grey = grey.to(cut.device, non_blocking=True)
+        (grey,) = draws.sent([grey], cut.device)
         cut[grey] = to_uint8(cut[grey].float().mean(2, keepdim=True)).expand_as(cut[grey])
         return cut
 
@@ -171,11 +172,12 @@ class Jigsaw(Task):
         self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
     ) -> tuple[Tensor, Measures]:
         views = tiles.enlarge(self.tiles(photographs, generator).flatten(0, 1))
-        values = standardize(backbone.door(views))
+        with torch.autocast(views.device.type, enabled=False):  # whose rounding would bias means
+            values = standardize(backbone.door(views))
         for stage in backbone.stages.values():
             values = stage(values)
         drawn = (len(photographs), self.options.puzzles_per_patch)
         labels = torch.randint(len(self.orders), drawn, generator=generator)
-        labels = labels.to(values.device, non_blocking=True)  # (N, K)
+        (labels,) = draws.sent([labels], values.device)  # (N, K)
         logits = self.head(values, self.orders[labels])
         return classified(logits, labels.flatten(), len(views))

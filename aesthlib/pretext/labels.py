@@ -36,7 +36,7 @@ class Labels(Task):
 
     def logits(self, taps: dict[str, Tensor]) -> Tensor:
         """Scores of the classes, float (N, classes), from the backbone's taps."""
-        return self.head(taps[LAYERS[-1]].mean((2, 3))).float()
+        return models.scores(self.head, taps[LAYERS[-1]])
 
     def step(
         self,

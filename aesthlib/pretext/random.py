@@ -13,13 +13,16 @@ class Random(Task):
 
     def __init__(self, backbone: nn.Module, options: Task.Options, seed: int):
         super().__init__(backbone, options, seed)
-        for module in backbone.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = None  # a plain average over the pass
+        self._passed = 0
 
     @torch.no_grad()
     def step(
         self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
     ) -> tuple[Tensor, Measures]:
+        if self.training:  # a plain average; with momentum None, each norm would wait for its count
+            self._passed += 1
+            for module in backbone.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.momentum = 1 / self._passed
         backbone(photographs)
         return torch.zeros((), device=photographs.device), Measures(len(photographs))

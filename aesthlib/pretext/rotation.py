@@ -63,5 +63,5 @@ class Rotation(Task):
         self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
     ) -> tuple[Tensor, Measures]:
         views, labels = self.views(photographs)
-        logits = self.head(backbone(views)[LAYERS[-1]].mean((2, 3))).float()
+        logits = models.scores(self.head, backbone(views)[LAYERS[-1]])
         return classified(logits, labels, len(views))

@@ -1,16 +1,19 @@
 """Square tiles cut from patches, for the tasks that ask how they lay to each other."""
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from .. import models
-from ..data.photographs import Pack
 from ..models.backbones import IMAGENET_MEAN
+from ..ops import draws, squares
 from ..ops.functional import LUMINANCE_LEVELS, to_uint8
 
 PAPER_PX = 227  # side of the patches at which lengths are stated
 SMALLEST_PX = models.SMALLEST_PX["alexnet"]  # side of a tile, whatever other backbones there are
+NOISE_STEPS = 200  # of a standard deviation: normal numbers come as whole ones
 GRID, EACH, JOINED = 3, 128, 512  # of the head: side of the map, values of a tile, of all
 
 
@@ -34,14 +37,14 @@ def cut(photographs: Tensor, top: Tensor, left: Tensor, size_px: int) -> Tensor:
         ValueError: a tile does not lie within its photograph.
     """
     count, _, height, width = photographs.shape
+    room = min(height - size_px - top.max(), width - size_px - left.max())
+    if min(room, top.min(), left.min()) < 0:
+        raise ValueError(f"size_px: tiles of {size_px} px do not lie within the photographs")
     pixels = photographs.permute(0, 2, 3, 1).flatten()  # a view where channels come last
-    rows = torch.arange(count)
-    sizes = (torch.full_like(rows, height), torch.full_like(rows, width))
-    pack = Pack("", "", pixels, 3 * height * width * rows, *sizes, ("",) * count)
-    index = rows.repeat_interleave(top.shape[1])
-    unmirrored = torch.zeros(len(index), dtype=torch.bool)
-    tiles = pack.crop(index, top.flatten(), left.flatten(), size_px, unmirrored)
-    return tiles.unflatten(0, top.shape)
+    first = 3 * (height * width * torch.arange(count)[:, None] + top * width + left)
+    (first,) = draws.sent([first.flatten()], photographs.device)
+    tiles = squares.cut(pixels, first, 3 * width, size_px)
+    return tiles.permute(0, 3, 1, 2).unflatten(0, top.shape)
 
 
 def enlarge(tiles: Tensor) -> Tensor:
@@ -73,12 +76,21 @@ def drop_colours(tiles: Tensor, generator: Generator) -> Tensor:
         uint8 (M, 3, t, t).
     """
     kept = torch.randint(3, (len(tiles),), generator=generator)
-    noise = torch.randn(tiles.shape[1:], generator=generator)
-    mask = F.one_hot(kept, 3).bool()[..., None, None].to(tiles.device, non_blocking=True)
-    mean = torch.tensor(IMAGENET_MEAN).mul(LUMINANCE_LEVELS).view(3, 1, 1)
-    noise, mean = (values.to(tiles.device, non_blocking=True) for values in (noise, mean))
+    field, device = tiles[0].numel(), tiles.device
+    words = draws.Words(draws.key(generator), 1, -(-field // 2), device)
+    noise = draws.normal(words.take(words.rows), (float(NOISE_STEPS),), field)
+    noise = noise.view(tiles.shape[1:]).float() / NOISE_STEPS
+    (kept,) = draws.sent([kept], device)
+    mask = kept[:, None, None, None] == torch.arange(3, device=device)[:, None, None]
+    mean = _mean(device)
     spread = (tiles.float().std((2, 3), keepdim=True, correction=0) * mask).sum(1, keepdim=True)
     return torch.where(mask, tiles, to_uint8(mean + noise * spread / 100))
+
+
+@cache
+def _mean(device: torch.device) -> Tensor:
+    """ImageNet's mean in levels, float32 (3, 1, 1)."""
+    return torch.tensor(IMAGENET_MEAN).mul(LUMINANCE_LEVELS).view(3, 1, 1).to(device)
 
 
 def project_colours(tiles: Tensor) -> Tensor:

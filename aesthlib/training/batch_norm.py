@@ -23,9 +23,10 @@ def recompute_batch_norm(model: nn.Module, see: Callable[[], None], batches: int
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # a plain average
     model.train()
-    for _ in range(batches):
+    for number in range(1, batches + 1):
+        for norm in norms:  # a plain average; with momentum None, each would wait for its count
+            norm.momentum = 1 / number
         see()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

@@ -101,6 +101,17 @@ def test_door_gives_the_same_bits_in_both_layouts(speckled):
     assert rows.is_contiguous(memory_format=last)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_door_rounds_within_autocast_as_the_first_layer_would(dtype, speckled):
+    door, images = backbones.Normalize(), speckled(300, 31, 29)
+    expected = door(images).to(dtype)
+    with torch.autocast("cpu", dtype):
+        for given in (images, images.contiguous(memory_format=torch.channels_last)):
+            found = door(given)
+            assert found.dtype == dtype and torch.equal(found, expected)
+            assert found.is_contiguous(memory_format=torch.channels_last)
+
+
 @each_backbone
 def test_only_uint8_enters(name):
     with pytest.raises(ValueError, match="takes uint8 photographs, got torch.float32"):
