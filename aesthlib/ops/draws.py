@@ -1,9 +1,9 @@
 """Random numbers from a counter: the same bits on every device, by any number of threads.
 
-A word of 32 bits is a hash of its place, of its row and of a key of 64 bits. Keys come from a CPU
-`torch.Generator`, one a call; the words are made where they are needed, in any order and number,
-and nothing but the key is drawn or copied. The hash is Wellons' lowbias32 (nullprogram.com,
-"Prospecting for Hash Functions", 2018), in int32 that wraps around.
+A word of 32 bits is the hash of its place, keyed and shifted by its row, and hashed again. Keys of
+64 bits come from a CPU `torch.Generator`, one a call; the words are made where they are needed, in
+any order and number, and nothing but the key is drawn or copied. The hash is Wellons' lowbias32
+(nullprogram.com, "Prospecting for Hash Functions", 2018), in int32 that wraps around.
 """
 
 from functools import cache, lru_cache
@@ -14,7 +14,8 @@ from torch import Generator, Tensor
 STEPS = 2**16  # of the uniform number behind a normal one
 LARGEST_INT32_BITS = 10  # of a place beside a key in int32, so that 22 bits are left to the key
 ALIGNMENT = 16  # of the parts of a block, in bytes
-FIRST, SECOND = 0x7FEB352D, 0x846CA68B - 2**32
+FIRST, SECOND = 0x7FEB352D, 0x846CA68B - 2**32  # of lowbias32
+GOLDEN = 0x9E3779B9 - 2**32  # 2³² over the golden ratio: rows lie far apart
 
 
 def key(generator: Generator) -> tuple[int, int]:
@@ -31,6 +32,12 @@ def _mixed(values: Tensor) -> Tensor:
     return values.bitwise_xor_((values >> 16).bitwise_and_(0xFFFF))
 
 
+@lru_cache(maxsize=16)
+def _places(length: int, device: torch.device) -> Tensor:
+    """The hash of each place of a row: int32 (length,)."""
+    return _mixed(torch.arange(length, dtype=torch.int32, device=device))
+
+
 class Words:
     """Words of some rows, uniform, each a function of the key, its row and its place alone.
 
@@ -45,10 +52,9 @@ class Words:
     """
 
     def __init__(self, key: tuple[int, int], count: int, length: int, device: torch.device):
-        on = {"dtype": torch.int32, "device": device}
-        self._places = _mixed(torch.arange(length, **on).bitwise_xor_(key[0]))
-        row = _mixed(torch.arange(count, **on).bitwise_xor_(key[1])).add_(key[0])
-        self.rows = _mixed(row)[:, None]
+        self._places = _places(length, device).bitwise_xor(key[0])
+        rows = torch.arange(count, dtype=torch.int32, device=device)
+        self.rows = rows.mul_(GOLDEN).add_(key[1])[:, None]
 
     def take(self, rows: Tensor) -> Tensor:
         """int32 (n, M) of some of the rows."""

@@ -360,7 +360,7 @@ def _convolve(images: Tensor, kernel: Tensor) -> Tensor:
     """
     kernel, radius = kernel.repeat(3, 1, 1, 1), kernel.shape[-1] // 2
     blurred = images.to(torch.float32)
-    vertical, horizontal = kernel.unflatten(3, (-1, 1)), kernel
+    vertical, horizontal = kernel.transpose(2, 3), kernel
     with torch.autocast(images.device.type, enabled=False):  # bf16 would darken the photograph
         blurred = F.conv2d(F.pad(blurred, (0, 0, radius, radius), "replicate"), vertical, groups=3)
         blurred = F.conv2d(

@@ -88,44 +88,46 @@ def _halved(planes: Tensor) -> Tensor:
 
 
 @cache
-def _transform(device: torch.device) -> Tensor:
-    """`TRANSFORM` as float64 (8, 8)."""
-    return torch.tensor(TRANSFORM, dtype=torch.float64).to(device)
+def _transform(bits: int, device: torch.device) -> Tensor:
+    """`TRANSFORM` over 2^bits as float64 (8, 8)."""
+    return (torch.tensor(TRANSFORM, dtype=torch.float64) * 2.0**-bits).to(device)
 
 
 @cache
 def _divisors(base: tuple, quality: int, device: torch.device) -> Tensor:
-    """The table that libjpeg makes of a base table for a quality: float64 (8, 8)."""
+    """The table that libjpeg makes of a base table for a quality, times 8: float64 (8, 8)."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     table = (torch.tensor(base, dtype=torch.float64) * scale + 50) / 100
-    return table.floor_().clamp_(1, 255).to(device)
+    return (8 * table.floor_().clamp_(1, 255)).to(device)
 
 
 def _coded(planes: Tensor, base: tuple, qualities: list[int]) -> Tensor:
     """Transform, quantise and go back: int32 (N, C, H, W) of 0 … 255."""
     height, width = planes.shape[2:]
     rows, columns = -(-height // 8), -(-width // 8)
-    transform = _transform(planes.device)
+    device = planes.device
     table = torch.cat(
         [
-            _divisors(base, quality, planes.device).expand(len(list(alike)), 1, 1, 1, 8, 8)
+            _divisors(base, quality, device).expand(len(list(alike)), 1, 1, 1, 8, 8)
             for quality, alike in groupby(qualities)
         ]
     )
-
+    # libjpeg shifts by these bits after each of the four products; the transform's values, and the
+    # table's, are 8 times too large
+    first, second, third, fourth = (_transform(bits, device) for bits in (11, 15, 14, 18))
     values = _extended(planes, 8 * rows, 8 * columns).to(torch.float64).sub_(128)
     blocks = values.unflatten(3, (columns, 8)).unflatten(2, (rows, 8)).transpose(3, 4)
-    blocks = _scaled(transform @ _scaled(blocks @ transform.T, 11), 15)
-    # away from zero where half-way; the transform's values are 8 times too large
-    blocks = blocks.sign() * ((blocks.abs() + 4 * table) / (8 * table)).floor_() * table
-    blocks = _scaled(_scaled(transform.T @ blocks, 11) @ transform, 18)
+    blocks = _rounded(second @ _rounded(blocks @ first.T))
+    # away from zero where half-way
+    blocks = _rounded(blocks.abs().div_(table)).copysign_(blocks).mul_(table)
+    blocks = _rounded(_rounded(third.T @ blocks) @ fourth)
     values = blocks.transpose(3, 4).flatten(4, 5).flatten(2, 3)
     return values.add_(128).clamp_(0, 255).to(torch.int32)[..., :height, :width]
 
 
-def _scaled(values: Tensor, bits: int) -> Tensor:
-    """values / 2^bits, rounded to whole numbers, half up. Consumes values."""
-    return values.mul_(2.0**-bits).add_(0.5).floor_()
+def _rounded(values: Tensor) -> Tensor:
+    """The nearest whole numbers, half up. Consumes values."""
+    return values.add_(0.5).floor_()
 
 
 def _enlarged(planes: Tensor) -> Tensor:

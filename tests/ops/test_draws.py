@@ -11,7 +11,7 @@ from aesthlib.ops import draws, functional
 
 CPU = torch.device("cpu")
 KEY = (398764591, 1478610112)
-WORDS = [[1417263696, -126841881, 706741415], [-546686684, -40324315, 1373432143]]
+WORDS = [[-1408992645, -1665246636, 770295389], [2021029501, -432652879, -1323485020]]
 
 
 def words(count, length, seed=0):
@@ -30,8 +30,7 @@ def slow_word(key, row, place):
         return x ^ x >> 16
 
     first, second = (value % 2**32 for value in key)
-    row = mixed((mixed(row ^ second) + first) % 2**32)
-    return mixed((mixed(place ^ first) + row) % 2**32)
+    return mixed(((mixed(place) ^ first) + row * 0x9E3779B9 + second) % 2**32)
 
 
 def test_words_are_those_of_the_slow_hash():
