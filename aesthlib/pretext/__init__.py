@@ -6,6 +6,7 @@ A task is an nn.Module that holds its head; the training loop knows nothing but 
 from dataclasses import dataclass, field
 from importlib import import_module
 
+import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
@@ -69,17 +70,42 @@ class Task(nn.Module):
         """The backbone that this task trains, by name; most take it as it is."""
         return models.build(backbone, seed)
 
-    def step(
-        self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
-    ) -> tuple[Tensor, Measures]:
-        """Loss of a batch of patches and what it saw.
+    @torch.no_grad()
+    def prepare(self, photographs: Tensor, generator: Generator, *labels: Tensor) -> tuple:
+        """What a step learns from: all that is drawn, cut and degraded, no weight being asked.
+
+        It does not wait for the device, so the loop prepares a batch while the one before is
+        learned from.
 
         Args:
-            photographs: uint8 (N, 3, S, S).
+            photographs: uint8 (N, 3, S + `margin_px`, S + `margin_px`).
             generator: on the CPU; every draw comes from it.
+            labels: int64 (N,), for a supervised task alone.
+
+        Returns:
+            Tensors on the photographs' device, and numbers; by default what was given.
+        """
+        return (photographs, *labels)
+
+    def learn(self, backbone: nn.Module, batch: tuple, epoch: int) -> tuple[Tensor, Measures]:
+        """Loss of a batch and what it saw.
+
+        Args:
+            batch: from `prepare`.
             epoch: from 0; tells what is switched on.
         """
         raise NotImplementedError
+
+    def step(
+        self,
+        backbone: nn.Module,
+        photographs: Tensor,
+        generator: Generator,
+        epoch: int,
+        *labels: Tensor,
+    ) -> tuple[Tensor, Measures]:
+        """`prepare` and `learn` in one."""
+        return self.learn(backbone, self.prepare(photographs, generator, *labels), epoch)
 
 
 def classified(logits: Tensor, labels: Tensor, images: int) -> tuple[Tensor, Measures]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from .. import models
 from ..models import LAYERS
@@ -128,19 +128,9 @@ class Colorization(Task):
         self.seen += 1
         self.share += (counts / len(nearest) - self.share) / self.seen
 
-    def step(
-        self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
-    ) -> tuple[Tensor, Measures]:
-        """Loss of a batch of patches.
-
-        Args:
-            photographs: uint8 (N, 3, S, S).
-            generator: nothing is drawn.
-            epoch: nothing is switched.
-
-        Returns:
-            float () rebalanced cross-entropy, and sums of the measures in the history.
-        """
+    def learn(self, backbone: nn.Module, batch: tuple, epoch: int) -> tuple[Tensor, Measures]:
+        """Rebalanced cross-entropy, and sums of the measures in the history."""
+        (photographs,) = batch
         options = self.options
         tap = backbone(photographs)[LAYERS[-1]]
         logits = self.head(tap.permute(0, 2, 3, 1)).float().flatten(0, 2)  # (N·h·w, Q)

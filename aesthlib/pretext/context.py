@@ -96,11 +96,15 @@ class Context(Task):
             return tiles.drop_colours(flat, generator).view_as(cut)
         return tiles.project_colours(flat).view_as(cut)
 
-    def step(
-        self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
-    ) -> tuple[Tensor, Measures]:
-        views = tiles.enlarge(self.tiles(photographs, generator).flatten(0, 1))
+    @torch.no_grad()
+    def prepare(self, photographs: Tensor, generator: Generator) -> tuple:
+        """The tiles as the network sees them, uint8 (9·N, 3, t, t), those of a patch together."""
+        return (tiles.enlarge(self.tiles(photographs, generator).flatten(0, 1)),)
+
+    def learn(self, backbone: nn.Module, batch: tuple, epoch: int) -> tuple[Tensor, Measures]:
+        (views,) = batch
+        count = len(views) // 9
         maps = backbone(views)[LAYERS[-1]]
-        logits = self.head(maps, self.pairs.expand(len(photographs), -1, -1))
-        labels = torch.arange(len(AROUND), device=logits.device).repeat(len(photographs))
+        logits = self.head(maps, self.pairs.expand(count, -1, -1))
+        labels = torch.arange(len(AROUND), device=logits.device).repeat(count)
         return classified(logits, labels, len(views))

@@ -124,23 +124,16 @@ class Counting(Task):
         enlarged = F.interpolate(values, (SMALLEST_PX, SMALLEST_PX), mode="bilinear")
         return to_uint8(enlarged).unflatten(0, views.shape[:2])
 
-    def step(
-        self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
-    ) -> tuple[Tensor, Measures]:
-        """Loss of a batch of patches.
-
-        Args:
-            photographs: uint8 (N, 3, S, S), N at least 2.
-            generator: on the CPU.
-            epoch: nothing is switched.
-
-        Returns:
-            float () mean loss in units of M, and sums of the measures in the history.
-        """
-        count = len(photographs)
+    @torch.no_grad()
+    def prepare(self, photographs: Tensor, generator: Generator) -> tuple:
+        """The views of N ≥ 2 patches, uint8 (5, N, 3, s, s), and how many patches y is off."""
         views = self.views(photographs, generator)
-        shift = int(torch.randint(1, count, (), generator=generator))  # y is that many patches off
+        return views, int(torch.randint(1, len(photographs), (), generator=generator))
 
+    def learn(self, backbone: nn.Module, batch: tuple, epoch: int) -> tuple[Tensor, Measures]:
+        """Mean loss in units of M, and sums of the measures in the history."""
+        views, shift = batch
+        count = views.shape[1]
         taps = backbone(views.flatten(0, 1))
         counts = self.head(models.averaged(taps[LAYERS[-1]])).float().unflatten(0, (5, count))
         whole, parts = counts[0], counts[1:].sum(0)  # (N, counts)

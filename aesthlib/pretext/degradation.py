@@ -89,18 +89,13 @@ class Degradation(Task):
         """What the network sees of a batch, uint8 (N, V, 3, S, S), the original first."""
         return ops.degrade(photographs, plan, generator, self.options.preset, self.reading)
 
-    def step(
-        self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
-    ) -> tuple[Tensor, Measures]:
-        """Loss of a batch of patches.
-
-        Args:
-            photographs: uint8 (N, 3, S + `margin_px`, S + `margin_px`).
-            generator: on the CPU.
-            epoch: from 0; tells what is switched on.
+    @torch.no_grad()
+    def prepare(self, photographs: Tensor, generator: Generator) -> tuple:
+        """V versions of each patch, and what was drawn.
 
         Returns:
-            float () loss, and sums of the measures in the history.
+            uint8 (N, V, 3, S, S), int64 (N, V) classes, bool (N, K) pairs in the triplet loss, and
+            how many these are.
         """
         options = self.options
         plan = ops.draw(
@@ -108,8 +103,12 @@ class Degradation(Task):
         )
         versions = self.versions(photographs, plan, generator)
         places = plan.on(photographs.device)
-        labels, ordered = places.labels, places.ordered  # (N, V), (N, K)
+        return versions, places.labels, places.ordered, float(plan.ordered.sum())
 
+    def learn(self, backbone: nn.Module, batch: tuple, epoch: int) -> tuple[Tensor, Measures]:
+        """Equation 3, and sums of the measures in the history."""
+        options = self.options
+        versions, labels, ordered, triplets_seen = batch
         taps = backbone(versions.flatten(0, 1))
         logits = self.logits(taps).unflatten(0, labels.shape)  # (N, V, 22)
         h = self.embedding(taps).unflatten(0, labels.shape)  # (N, V, D)
@@ -127,7 +126,7 @@ class Degradation(Task):
             weight,
             options.lambda_triplet if epoch >= options.triplet_from_epoch else 0.0,
         )
-        versions_seen, triplets_seen = float(labels.numel()), float(plan.ordered.sum())
+        versions_seen = float(labels.numel())
         correct = logits.argmax(-1) == labels
         return loss, Measures(
             labels.numel(),

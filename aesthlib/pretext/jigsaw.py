@@ -168,16 +168,22 @@ class Jigsaw(Task):
         cut[grey] = to_uint8(cut[grey].float().mean(2, keepdim=True)).expand_as(cut[grey])
         return cut
 
-    def step(
-        self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
-    ) -> tuple[Tensor, Measures]:
+    @torch.no_grad()
+    def prepare(self, photographs: Tensor, generator: Generator) -> tuple:
+        """The tiles as the network sees them, uint8 (9·N, 3, t, t), and K permutations a patch.
+
+        Those are int64 (N, K), rows of `orders`.
+        """
         views = tiles.enlarge(self.tiles(photographs, generator).flatten(0, 1))
+        drawn = (len(photographs), self.options.puzzles_per_patch)
+        labels = torch.randint(len(self.orders), drawn, generator=generator)
+        return (views, *draws.sent([labels], views.device))
+
+    def learn(self, backbone: nn.Module, batch: tuple, epoch: int) -> tuple[Tensor, Measures]:
+        views, labels = batch
         with torch.autocast(views.device.type, enabled=False):  # whose rounding would bias means
             values = standardize(backbone.door(views))
         for stage in backbone.stages.values():
             values = stage(values)
-        drawn = (len(photographs), self.options.puzzles_per_patch)
-        labels = torch.randint(len(self.orders), drawn, generator=generator)
-        (labels,) = draws.sent([labels], values.device)  # (N, K)
         logits = self.head(values, self.orders[labels])
         return classified(logits, labels.flatten(), len(views))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from .. import models
 from ..models import LAYERS
@@ -38,13 +38,7 @@ class Labels(Task):
         """Scores of the classes, float (N, classes), from the backbone's taps."""
         return models.scores(self.head, taps[LAYERS[-1]])
 
-    def step(
-        self,
-        backbone: nn.Module,
-        photographs: Tensor,
-        generator: Generator,
-        epoch: int,
-        labels: Tensor,
-    ) -> tuple[Tensor, Measures]:
+    def learn(self, backbone: nn.Module, batch: tuple, epoch: int) -> tuple[Tensor, Measures]:
         """Mean cross-entropy of patches, uint8 (N, 3, S, S), with their classes, int64 (N,)."""
+        photographs, labels = batch
         return classified(self.logits(backbone(photographs)), labels, len(labels))

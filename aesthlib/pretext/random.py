@@ -1,7 +1,7 @@
 """No pretext task: random weights, with batch-norm statistics of the training photographs."""
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from . import Measures, Task
 
@@ -16,9 +16,8 @@ class Random(Task):
         self._passed = 0
 
     @torch.no_grad()
-    def step(
-        self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
-    ) -> tuple[Tensor, Measures]:
+    def learn(self, backbone: nn.Module, batch: tuple, epoch: int) -> tuple[Tensor, Measures]:
+        (photographs,) = batch
         if self.training:  # a plain average; with momentum None, each norm would wait for its count
             self._passed += 1
             for module in backbone.modules():

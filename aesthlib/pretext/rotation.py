@@ -59,9 +59,12 @@ class Rotation(Task):
         turned = torch.cat([rotate(photographs, angle) for angle in degrees])
         return turned, labels.repeat_interleave(len(photographs))
 
-    def step(
-        self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
-    ) -> tuple[Tensor, Measures]:
-        views, labels = self.views(photographs)
+    @torch.no_grad()
+    def prepare(self, photographs: Tensor, generator: Generator) -> tuple:
+        """What `views` gives; nothing is drawn."""
+        return self.views(photographs)
+
+    def learn(self, backbone: nn.Module, batch: tuple, epoch: int) -> tuple[Tensor, Measures]:
+        views, labels = batch
         logits = models.scores(self.head, backbone(views)[LAYERS[-1]])
         return classified(logits, labels, len(views))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from .. import models
 from ..models import LAYERS, Backbone
@@ -82,19 +82,9 @@ class SplitBrain(Task):
             models.build(backbone, draws[1], 2, 0.5, models.LabChannels("ab")),
         )
 
-    def step(
-        self, backbone: nn.Module, photographs: Tensor, generator: Generator, epoch: int
-    ) -> tuple[Tensor, Measures]:
-        """Loss of a batch of patches.
-
-        Args:
-            photographs: uint8 (N, 3, S, S).
-            generator: nothing is drawn.
-            epoch: nothing is switched.
-
-        Returns:
-            float () sum of the two mean cross-entropies, and sums of the measures in the history.
-        """
+    def learn(self, backbone: nn.Module, batch: tuple, epoch: int) -> tuple[Tensor, Measures]:
+        """Sum of the two mean cross-entropies, and sums of the measures in the history."""
+        (photographs,) = batch
         options = self.options
         light, chroma = (
             half(photographs)[LAYERS[-1]] for half in (backbone.light, backbone.chroma)

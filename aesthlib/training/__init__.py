@@ -1,11 +1,12 @@
 """Training: the config of a run, the network that it trains, the one loop."""
 
 from .batch_norm import recompute_batch_norm
-from .config import PretrainConfig, choose_device, choose_precision, config_of
+from .config import Execution, PretrainConfig, choose_device, choose_precision, config_of
 from .loop import Outcome, evaluate, pretrain
 from .network import Network, labels_of, load_model
 
 __all__ = [
+    "Execution",
     "Network",
     "Outcome",
     "PretrainConfig",

@@ -87,6 +87,26 @@ class PretrainConfig:
         return self.learning_rate * self.learning_rate_drop ** (epoch // self.drop_every_epochs)
 
 
+@dataclass(frozen=True)
+class Execution:
+    """How a run is computed, which does not name it.
+
+    Attributes:
+        deterministic: take only kernels on CUDA that give the same bits in every run, at some cost
+            of speed. Crops and draws are always the same, on a CPU so is all else, and resuming
+            is exact. On CUDA without this switch, kernels are chosen by their speed and some add
+            up in any order: a resumed run sees the same batches, and its weights agree with those
+            of one that was not stopped as far as two such runs agree. PyTorch has no such kernel
+            for the averages of the tasks `context` and `jigsaw`, and warns; it needs
+            CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment.
+        compiled: compile the backbone; minutes at the start, not faster on a CPU. Weights and
+            checkpoints stay the same, rounding may differ.
+    """
+
+    deterministic: bool = False
+    compiled: bool = False
+
+
 def config_of(record: dict) -> PretrainConfig:
     """The config of a training from its record or checkpoint header; other settings are ignored.
 

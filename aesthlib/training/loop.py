@@ -1,5 +1,6 @@
 """The pretraining loop: one for every task, CPU and CUDA alike, resumed exactly."""
 
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +11,13 @@ from torch import nn
 from .. import pretext, progress
 from ..data.photographs import Pack
 from ..store import checkpoints, files, records
-from . import energy
+from . import ahead, energy, kernels
 from .batch_norm import recompute_batch_norm
-from .config import PretrainConfig, choose_precision
+from .config import Execution, PretrainConfig, choose_precision
 from .network import Network, labels_of
 
 SETTLING_BATCHES = 64  # over which batch-norm statistics are estimated at the end
+DEFAULT = Execution()
 REPORT_SECONDS = 2.0  # between updates of the progress line; each waits for the device
 
 
@@ -41,6 +43,7 @@ def pretrain(
     device: str,
     initial: nn.Module | None = None,
     initial_sha256: str = "",
+    execution: Execution = DEFAULT,
 ) -> Outcome:
     """Train, or go on from the last checkpoint in folder; the result is the same.
 
@@ -51,24 +54,34 @@ def pretrain(
         device: "cpu" or "cuda".
         initial: backbone whose weights to start from; None starts from random ones.
         initial_sha256: of its checkpoint, which names it.
+        execution: how it is computed; what exact resumption means on CUDA.
 
     Raises:
         ValueError: the checkpoint in folder is of another config or data, or was altered; one
             patch an epoch; patches larger than the photographs.
         FloatingPointError: the loss is no longer finite; the last checkpoint is kept.
+        MemoryError: a batch does not fit the GPU; the last checkpoint is kept.
         OSError: the disk is full; the last checkpoint is kept.
     """
+    with kernels.chosen(device, execution.deterministic), kernels.explained(config, device):
+        return _pretrain(config, photographs, folder, device, initial, initial_sha256, execution)
+
+
+def _pretrain(config, photographs, folder, device, initial, initial_sha256, execution) -> Outcome:
     model = Network(config)
     task = model.task
     if initial is not None:
         model.backbone.load_state_dict(initial.state_dict())
     model.to(device, memory_format=torch.channels_last)
+    if execution.compiled:
+        model.backbone.compile()
     optimizer = torch.optim.SGD(
         model.parameters(),
         lr=config.learning_rate,
         momentum=config.momentum,
         nesterov=config.momentum > 0,
         weight_decay=config.weight_decay,
+        fused=torch.device(device).type == "cuda",
     )
     if torch.device(device).type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -108,37 +121,29 @@ def pretrain(
             group["lr"] = config.learning_rate_at(epoch)
         model.train()
         sums, images = {}, 0
-        for step in range(steps):
-            index = order[step * batch : (step + 1) * batch]
-            patches = photographs.random_crops(index, side, generator).to(device)
-            labels = () if classes is None else (classes[index].to(device),)
+        indices = order[: steps * batch].split(batch)
+        for prepared in ahead.batches(task, photographs, indices, side, generator, device, classes):
             with torch.autocast(torch.device(device).type, torch.bfloat16, precision == "bf16"):
-                loss, measures = model(patches, generator, epoch, *labels)
+                loss, measures = model(prepared, epoch)
             if task.trains:
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
             images += measures.images
             _add(sums, loss, measures)
-            line.update(len(index))
+            line.update(batch)
             now = time.perf_counter()
             if now - reported > REPORT_SECONDS:
                 reported = now
                 reading, joules = _spent(reading, joules, device)
-                means = _means(sums)
+                means = _finite(_means(sums), config, epoch, folder)
                 rate = images / (now - started)
                 line.set_postfix_str(
                     f"epoch {epoch + 1}/{epochs}, loss {means['loss']:.3f}, "
                     f"accuracy {means.get('accuracy', 0):.1%}, {rate:.0f} images/s",
                     refresh=False,
                 )
-        means = _means(sums)
-        if means["loss"] != means["loss"] or abs(means["loss"]) == float("inf"):
-            kept = f"that of epoch {epoch} is kept in {folder}" if epoch else "none is kept"
-            raise FloatingPointError(
-                f"the loss is not finite after epoch {epoch + 1} of {config.method}; of its "
-                f"checkpoints {kept}: try a smaller learning_rate"
-            )
+        means = _finite(_means(sums), config, epoch, folder)
         history.append(
             {
                 "epoch": epoch + 1,
@@ -157,14 +162,11 @@ def pretrain(
     if task.trains and not settled:
         generator = epoch_generator(config.seed, epochs)  # of an epoch that is not trained
         few = min(SETTLING_BATCHES, epochs * steps)
-
-        def see() -> None:
-            index = torch.randint(len(photographs), (batch,), generator=generator)
-            patches = photographs.random_crops(index, side, generator).to(device)
-            labels = () if classes is None else (classes[index].to(device),)
-            model(patches, generator, epochs - 1, *labels)
-
-        recompute_batch_norm(model, see, few)
+        indices = (
+            torch.randint(len(photographs), (batch,), generator=generator) for _ in range(few)
+        )
+        seen = ahead.batches(task, photographs, indices, side, generator, device, classes)
+        recompute_batch_norm(model, lambda: model(next(seen), epochs - 1), few)
         sha256 = _save(folder, identity, model, optimizer, history, settled=True)
     minutes = sum(row["seconds"] for row in history) / 60
     return Outcome(tuple(history), sha256, precision, minutes)
@@ -197,13 +199,11 @@ def evaluate(
     order = torch.randperm(len(photographs) * crops, generator=generator) % len(photographs)
     classes = labels_of(photographs) if task.supervised else None
     sums = {}
+    # a task may mix photographs of a batch
+    indices = (index for index in order.split(batch_size) if len(index) > 1)
     with torch.inference_mode():
-        for index in order.split(batch_size):
-            if len(index) < 2:
-                continue  # a task may mix photographs of a batch
-            patches = photographs.random_crops(index, side, generator).to(device)
-            labels = () if classes is None else (classes[index].to(device),)
-            loss, measures = model(patches, generator, 10**6, *labels)
+        for batch in ahead.batches(task, photographs, indices, side, generator, device, classes):
+            loss, measures = model(batch, 10**6)
             _add(sums, loss, measures)
     return _means(sums)
 
@@ -236,8 +236,23 @@ def _add(sums: dict, loss: torch.Tensor, measures: pretext.Measures) -> None:
 
 
 def _means(sums: dict) -> dict[str, float]:
-    """Quotients of the sums; waits for the device."""
-    return {name: float(total) / per if per else 0.0 for name, (total, per) in sums.items()}
+    """Quotients of the sums; waits for the device once."""
+    totals = torch.stack([total.detach().double() for total, _ in sums.values()]).tolist()
+    return {
+        name: total / per if per else 0.0
+        for total, (name, (_, per)) in zip(totals, sums.items(), strict=True)
+    }
+
+
+def _finite(means: dict[str, float], config: PretrainConfig, epoch: int, folder: Path) -> dict:
+    """The means. Raises FloatingPointError where the loss among them is not finite."""
+    if not math.isfinite(means["loss"]):
+        kept = f"that of epoch {epoch} is kept in {folder}" if epoch else "none is kept"
+        raise FloatingPointError(
+            f"the loss is not finite in epoch {epoch + 1} of {config.method}; of its checkpoints "
+            f"{kept}: try a smaller learning_rate"
+        )
+    return means
 
 
 def _save(folder, identity, model, optimizer, history, settled: bool = False) -> str:

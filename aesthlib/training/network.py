@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from .. import pretext
 from ..data.photographs import Pack
@@ -32,18 +32,14 @@ class Network(nn.Module):
         self.backbone = method.build(config.backbone, seed)
         self.task = method(self.backbone, config.options, seed)
 
-    def forward(
-        self, patches: Tensor, generator: Generator, epoch: int, *labels: Tensor
-    ) -> tuple[Tensor, pretext.Measures]:
+    def forward(self, batch: tuple, epoch: int) -> tuple[Tensor, pretext.Measures]:
         """A step: the task's loss on a batch, and its measures.
 
         Args:
-            patches: uint8 (N, 3, S, S).
-            generator: of the draws, on the CPU.
+            batch: from the task's `prepare`.
             epoch: from 0; tasks may switch parts of their loss on.
-            labels: int64 (N,) classes, for a supervised task alone.
         """
-        return self.task.step(self.backbone, patches, generator, epoch, *labels)
+        return self.task.learn(self.backbone, batch, epoch)
 
 
 def load_model(folder: Path, sha256: str, device: str) -> Network:

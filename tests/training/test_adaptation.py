@@ -85,15 +85,15 @@ def test_without_its_checkpoint_one_that_must_be_kept_is_trained_again(toy, tmp_
 def test_goes_on_where_it_was_killed(toy, tmp_path, monkeypatch, counted):
     config = study.labels_config(BRIEF, epochs=2)
     whole = adapt(config, toy, TRAIN, TEST, tmp_path / "whole", "cpu")
-    step, epochs = Labels.step, []
+    learn, epochs = Labels.learn, []
 
-    def killed(self, backbone, patches, generator, epoch, labels):
+    def killed(self, backbone, batch, epoch):
         epochs.append(epoch)
         if epochs == [0, 0, 1]:
             raise KeyboardInterrupt
-        return step(self, backbone, patches, generator, epoch, labels)
+        return learn(self, backbone, batch, epoch)
 
-    monkeypatch.setattr(Labels, "step", killed)
+    monkeypatch.setattr(Labels, "learn", killed)
     with pytest.raises(KeyboardInterrupt):
         adapt(config, toy, TRAIN, TEST, tmp_path / "again", "cpu")
     again = adapt(config, toy, TRAIN, TEST, tmp_path / "again", "cpu")

@@ -46,14 +46,14 @@ def during(monkeypatch):
     """Function of an epoch, from 0, and a change of the loss: what happens in its second step."""
 
     def set_up(epoch, change):
-        step, seen = Degradation.step, []
+        learn, seen = Degradation.learn, []
 
-        def changed(self, backbone, patches, generator, now):
-            loss, measures = step(self, backbone, patches, generator, now)
+        def changed(self, backbone, batch, now):
+            loss, measures = learn(self, backbone, batch, now)
             seen.append(now)
             return (change(loss) if seen.count(epoch) == 2 else loss), measures
 
-        monkeypatch.setattr(Degradation, "step", changed)
+        monkeypatch.setattr(Degradation, "learn", changed)
 
     return set_up
 
@@ -218,13 +218,14 @@ def test_a_supervised_step_gets_the_labels_of_its_patches(packed, tmp_path, monk
     """Photograph k is of grey level 40 k, so a patch tells which one it is."""
     grey = torch.arange(4, dtype=torch.uint8).mul(40).view(4, 1, 1, 1).expand(4, 3, 70, 72)
     pack = packed(grey.contiguous()).take(torch.arange(4), ("d", "b", "c", "a"))
-    seen, step = [], Labels.step
+    seen, learn = [], Labels.learn
 
-    def watched(self, backbone, patches, generator, epoch, labels):
+    def watched(self, backbone, batch, epoch):
+        patches, labels = batch
         seen.extend(zip((patches[:, 0, 0, 0] // 40).tolist(), labels.tolist(), strict=True))
-        return step(self, backbone, patches, generator, epoch, labels)
+        return learn(self, backbone, batch, epoch)
 
-    monkeypatch.setattr(Labels, "step", watched)
+    monkeypatch.setattr(Labels, "learn", watched)
     config = tiny(method="labels", options=Labels.Options(4), epochs=1, crops_per_photograph=2)
     pretrain(config, pack, tmp_path, "cpu")
     pairs = [(0, 3), (0, 3), (1, 1), (1, 1), (2, 2), (2, 2), (3, 0), (3, 0)]
@@ -433,13 +434,13 @@ def test_full_disk_keeps_the_last_checkpoint(photographs, tmp_path, full_disk, d
 
 def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(photographs, tmp_path, during):
     during(1, lambda loss: loss * math.nan)
-    with pytest.raises(FloatingPointError, match="after epoch 2 .*epoch 1 is kept.*learning_rate"):
+    with pytest.raises(FloatingPointError, match="in epoch 2 .*epoch 1 is kept.*learning_rate"):
         pretrain(TINY, photographs, tmp_path, "cpu")
     assert checkpoints.load(tmp_path)[1]["epoch"] == 1
 
 
 def test_a_diverging_first_epoch_leaves_nothing(photographs, tmp_path):
-    with pytest.raises(FloatingPointError, match="after epoch 1 of .* checkpoints none is kept"):
+    with pytest.raises(FloatingPointError, match="in epoch 1 of .* checkpoints none is kept"):
         pretrain(tiny(learning_rate=1e30), photographs, tmp_path, "cpu")
     assert checkpoints.load(tmp_path) is None
 
@@ -494,24 +495,30 @@ def test_a_margin_must_fit_into_the_photographs():
 
 
 def test_a_task_is_given_its_margin_and_the_network_is_not(smooth, packed, tmp_path, monkeypatch):
-    given, step = [], DegradationCropped.step
+    given, seen = [], []
+    prepare, learn = DegradationCropped.prepare, DegradationCropped.learn
 
-    def watched(self, backbone, patches, *rest):
+    def watched(self, patches, generator):
+        given.append(patches.shape[-1])
+        return prepare(self, patches, generator)
+
+    def learned(self, backbone, batch, epoch):
         hook = backbone.register_forward_pre_hook(
-            lambda module, inputs: given.append((patches.shape[-1], inputs[0].shape[-1]))
+            lambda module, inputs: seen.append(inputs[0].shape[-1])
         )
-        found = step(self, backbone, patches, *rest)
+        found = learn(self, backbone, batch, epoch)
         hook.remove()
         return found
 
-    monkeypatch.setattr(DegradationCropped, "step", watched)
+    monkeypatch.setattr(DegradationCropped, "prepare", watched)
+    monkeypatch.setattr(DegradationCropped, "learn", learned)
     photographs = packed(smooth(2, 79, 80))
     outcome = pretrain(cropped(), photographs, tmp_path, "cpu")
-    assert given == 2 * [(79, 67)]  # a step, and another to settle the statistics
+    assert given == 2 * [79] and seen == 2 * [67]  # a step, and another to settle the statistics
     model = load_model(tmp_path, outcome.checkpoint_sha256, "cpu")
     assert isinstance(model.task, DegradationCropped)
     found = evaluate(model, photographs, 67, "cpu")
-    assert given == 3 * [(79, 67)] and math.isfinite(found["loss"])
+    assert given == 3 * [79] and seen == 3 * [67] and math.isfinite(found["loss"])
     assert model.task.logits(model.backbone(smooth(2, 67, 67))).shape == (2, 22)
 
 
