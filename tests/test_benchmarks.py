@@ -1,5 +1,6 @@
 """The benchmarks' page: what the last results say, and what was not measured."""
 
+import argparse
 import importlib.util
 import json
 from pathlib import Path
@@ -115,3 +116,30 @@ def test_the_figure_puts_peers_beside_the_faster_of_ours(page, tmp_path):
     (tmp_path / "operations.json").write_text(json.dumps({"rows": rows}))
     (axis,) = page.figure(tmp_path).axes
     assert [list(line.get_xdata()) for line in axis.lines if line.get_label() == "Pillow"] == [[3]]
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    spec = importlib.util.spec_from_file_location("bench_gpu", ROOT / "benchmarks" / "gpu.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_fails_on_the_gpu_is_noted_and_the_rest_is_written_at_once(gpu, tmp_path):
+    given = argparse.Namespace(small=False, out=tmp_path, rounds=1, minutes=1.0, size=96)
+    bench = gpu.Bench(given, "cpu")
+
+    def broken():
+        raise RuntimeError("no kernel")
+
+    bench.measure("first", {"broken": broken, "whole": lambda: 1}, 10)
+    written = json.loads((tmp_path / "gpu.json").read_text())
+    assert [(row["group"], row["name"]) for row in written["rows"]] == [("first", "whole")]
+    assert written["failed"] == {"first: broken": "RuntimeError: no kernel"}
+    bench.note("shares", {"a": 0.5})
+    assert json.loads((tmp_path / "gpu.json").read_text())["shares"] == {"a": 0.5}
+    given.minutes = 0
+    assert bench.measure("late", {"whole": lambda: 1}, 10) == []
+    assert bench.found["skipped"] == ["late"]
