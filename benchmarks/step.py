@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from aesthlib import ops, pretext, training
 from aesthlib.data.photographs import Pack
 from aesthlib.models.backbones import IMAGENET_MEAN, Normalize, build, training_flops
-from aesthlib.ops.functional import IMAGENET_STD
+from aesthlib.ops.images import IMAGENET_STD
 
 WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize")
 EDGE_PX = 29  # by which photographs are larger than patches, as 256 px and 227 px

@@ -24,7 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..ops.functional import check_images, check_whole, gaussian_blur, to_uint8
+from ..ops.functional import gaussian_blur
+from ..ops.images import check_images, check_whole, to_uint8
 from ..store import files
 from .photographs import Pack
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops import colour
-from ..ops.functional import IMAGENET_STD, in_pieces
+from ..ops.images import IMAGENET_STD, in_pieces
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of pixels in [0, 1], channel by channel (torchvision)

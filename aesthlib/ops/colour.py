@@ -5,7 +5,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from .functional import check_images, to_uint8
+from .images import check_images, to_uint8
 
 GRID = 10  # of the ab plane, side of a bin
 # sRGB (IEC 61966-2-1) to XYZ, and the white D65 of the 2° observer

@@ -13,7 +13,7 @@ parameter outside its stated range.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, reduce
 
@@ -22,66 +22,20 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from . import draws, libjpeg
+from .images import (
+    IMAGENET_STD,
+    LUMINANCE_LEVELS,
+    channels_last,
+    check_images,
+    check_range,
+    check_whole,
+    in_pieces,
+    to_uint8,
+)
 
-IMAGENET_STD = (0.229, 0.224, 0.225)  # of pixels in [0, 1], channel by channel (torchvision)
-LUMINANCE_LEVELS = 255  # the largest value of a uint8 channel
 LARGEST_BLOCK_PX = 1024
-PIECE_VALUES = 160_000  # worked on at once: as floats they stay in the cache of a CPU's core
 NOISE_UNITS = ("standardized", "pixel")
 SHUFFLES = ("within", "move")
-
-
-def check_images(images: Tensor, name: str = "images") -> None:
-    """Raise ValueError, naming the parameter, unless images is uint8 (N, 3, H, W), not empty."""
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
-        raise ValueError(
-            f"{name} must be uint8 (N, 3, H, W) and not empty, got {images.dtype} "
-            f"{tuple(images.shape)}"
-        )
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not (math.isfinite(value) and low <= value <= high):
-        raise ValueError(f"{name} must lie in [{low}, {high}], got {value}")
-
-
-def check_whole(name: str, value: float, low: int, high: int) -> None:
-    """Raise ValueError, naming the parameter, unless value is whole and in [low, high]."""
-    if not (math.isfinite(value) and int(value) == value and low <= value <= high):
-        raise ValueError(f"{name} must be a whole number in [{low}, {high}], got {value}")
-
-
-def to_uint8(values: Tensor) -> Tensor:
-    """Round floats half to even, clip to 0 … 255 and return uint8. Consumes values."""
-    values = values.round_().clamp_(0, LUMINANCE_LEVELS)
-    if values.device.type == "cpu":
-        values = values.to(torch.int16)  # a CPU has no instruction from float to uint8
-    return values.to(torch.uint8)
-
-
-def in_pieces(work: Callable[..., Tensor], result: Tensor, *batches: Tensor) -> Tensor:
-    """Fill result with what work makes of a few images of each batch at a time.
-
-    On the CPU what lies between then never leaves the cache; other devices take all at once.
-
-    Args:
-        work: of pieces of the batches to the same piece of result.
-        result: (N, …), written over and returned.
-        batches: (N, …) each.
-    """
-    count = len(result)
-    piece = max(1, PIECE_VALUES // max(1, result[0].numel()))
-    if result.device.type != "cpu":
-        piece = count
-    for start in range(0, count, piece):
-        rows = slice(start, start + piece)
-        result[rows].copy_(work(*(batch[rows] for batch in batches)))
-    return result
-
-
-def _channels_last(images: Tensor) -> Tensor:
-    """The same photographs as (N, H, W, 3), contiguous: a view where they are channels last."""
-    return images.permute(0, 2, 3, 1).contiguous()
 
 
 def jpeg(images: Tensor, quality: int | Sequence[int]) -> Tensor:
@@ -106,7 +60,7 @@ def jpeg(images: Tensor, quality: int | Sequence[int]) -> Tensor:
         return libjpeg.simulate(images, qualities)
     from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
-    sources = _channels_last(images)
+    sources = channels_last(images)
     coded = torch.empty_like(sources)
 
     inference = torch.is_inference_mode_enabled()  # which threads do not inherit
@@ -134,14 +88,14 @@ def gaussian_noise(
             (variance 0.2 is σ ≈ 0.10 of the pixel range); "pixel" in pixels of [0, 1] (σ ≈ 0.45).
     """
     check_images(images)
-    _check_range("variance", variance, 0, 1e6)
+    check_range("variance", variance, 0, 1e6)
     if units not in NOISE_UNITS:
         raise ValueError(f"units must be one of {', '.join(NOISE_UNITS)}, got {units!r}")
     if variance == 0:
         return images.clone()
     scale = IMAGENET_STD if units == "standardized" else (1.0, 1.0, 1.0)
     sigma = tuple(math.sqrt(variance) * LUMINANCE_LEVELS * std for std in scale)
-    pixels = _channels_last(images)
+    pixels = channels_last(images)
     values = pixels.flatten(1)
     count, size = values.shape
     words = draws.Words(draws.key(generator), count, -(-size // 2), images.device)
@@ -212,7 +166,7 @@ def downsample(images: Tensor, factor: int) -> Tensor:
         return images.clone()
     factor = int(factor)
     height, width = images.shape[2:]
-    pixels = _channels_last(images)
+    pixels = channels_last(images)
 
     def work(pixels: Tensor) -> Tensor:
         small = _block_means(pixels, factor).permute(0, 3, 1, 2)
@@ -260,7 +214,7 @@ def pixelate(images: Tensor, block_px: int) -> Tensor:
     rows, columns = (
         torch.arange(side, device=images.device) // block_px for side in images.shape[2:]
     )
-    pixels = _channels_last(images)
+    pixels = channels_last(images)
 
     def work(pixels: Tensor) -> Tensor:
         means = to_uint8(_block_means(pixels, block_px))
@@ -277,7 +231,7 @@ def expose(images: Tensor, factor: float) -> Tensor:
         factor: ≥ 0; below 1 darker, above 1 brighter, 1 returns the input.
     """
     check_images(images)
-    _check_range("factor", factor, 0, 1e6)
+    check_range("factor", factor, 0, 1e6)
 
     def work(values: Tensor) -> Tensor:
         if factor == 0.5:  # of two neighbours the even one
@@ -321,7 +275,7 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
         sigma: standard deviation in pixels, 0 … 100; 0 returns the input.
     """
     check_images(images)
-    _check_range("sigma", sigma, 0, 100)
+    check_range("sigma", sigma, 0, 100)
     if sigma == 0:
         return images.clone()
     kernel = _gaussian(sigma, torch.device("cpu"))
@@ -331,7 +285,7 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
         return images.clone()
     if images.device.type != "cpu":
         return _convolve(images, _gaussian(sigma, images.device))
-    pixels = _channels_last(images)
+    pixels = channels_last(images)
     height, width = pixels.shape[1:3]
 
     def work(pixels: Tensor) -> Tensor:
@@ -413,7 +367,7 @@ def patch_shuffle(
             blocks among themselves (whole blocks only: those cut by the edge stay).
     """
     check_images(images)
-    _check_range("fraction", fraction, 0, 1)
+    check_range("fraction", fraction, 0, 1)
     check_whole("block_px", block_px, 1, LARGEST_BLOCK_PX)
     if reading not in SHUFFLES:
         raise ValueError(f"reading must be one of {', '.join(SHUFFLES)}, got {reading!r}")
@@ -448,7 +402,7 @@ def patch_shuffle(
             ((image + whole[blocks])[..., None] + offsets[0]).flatten()
             for blocks in (chosen, chosen.sort(1).values)
         )
-    pixels = _channels_last(images).view(-1, 3)
+    pixels = channels_last(images).view(-1, 3)
     shuffled = pixels.clone().index_copy_(0, targets, pixels.index_select(0, sources))
     return shuffled.view(count, height, width, 3).permute(0, 3, 1, 2)
 
@@ -488,7 +442,7 @@ def mixup(images: Tensor, alpha: float, partners: Tensor) -> Tensor:
     """
     check_images(images)
     check_images(partners, "partners")
-    _check_range("alpha", alpha, 0, 1)
+    check_range("alpha", alpha, 0, 1)
     if partners.shape != images.shape:
         raise ValueError(
             f"partners must have the shape of images {tuple(images.shape)}, "

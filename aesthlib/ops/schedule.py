@@ -13,7 +13,8 @@ import torch
 from torch import Generator, Tensor
 
 from . import draws, table
-from .functional import check_images, jpeg
+from .functional import jpeg
+from .images import check_images
 from .table import CLASSES, NAMES, NONE, STANDARD, Reading
 
 LEVELS_DRAWN = 2  # of each operation: a milder and a stronger version

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from torch import Generator, Tensor
 
 from . import functional as ops
+from .images import check_images, check_whole
 
 PRESETS = ("paper", "calibrated")
 SOURCE = "Sheng et al. 2020, Table 1"
@@ -39,7 +40,7 @@ class Reading:
                 raise ValueError(
                     f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"
                 )
-        ops.check_whole("shuffle_block_px", self.shuffle_block_px, 1, ops.LARGEST_BLOCK_PX)
+        check_whole("shuffle_block_px", self.shuffle_block_px, 1, ops.LARGEST_BLOCK_PX)
 
 
 STANDARD = Reading()
@@ -194,7 +195,7 @@ def apply(
         raise ValueError(f"class_index must lie in [0, {len(CLASSES) - 1}], got {class_index}")
     chosen = CLASSES[class_index]
     if chosen.operation is None:
-        ops.check_images(images)
+        check_images(images)
         return images.clone()
     value = chosen.operation.values(preset)[chosen.level - 1]
     return chosen.operation.apply(images, value, partners, generator, reading)

@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from .. import models
 from ..models import LAYERS
 from ..ops import colour, draws
-from ..ops.functional import to_uint8
+from ..ops.images import to_uint8
 from ..store import settings
 from . import Measures, Task
 

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from ..models import LAYERS
 from ..ops import draws
-from ..ops.functional import to_uint8
+from ..ops.images import to_uint8
 from ..store import settings
 from . import Measures, Task, classified, tiles
 

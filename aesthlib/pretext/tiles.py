@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from .. import models
 from ..models.backbones import IMAGENET_MEAN
 from ..ops import draws, squares
-from ..ops.functional import LUMINANCE_LEVELS, to_uint8
+from ..ops.images import LUMINANCE_LEVELS, to_uint8
 
 PAPER_PX = 227  # side of the patches at which lengths are stated
 SMALLEST_PX = models.SMALLEST_PX["alexnet"]  # side of a tile, whatever other backbones there are
