@@ -155,16 +155,11 @@ def _pretrain(given: argparse.Namespace) -> None:
 
     task = pretext.task(given.method)
     config = _taken(training.PretrainConfig, given, options=_taken(task.Options, given))
+    surveyed = photographs.survey(given.photographs, task.supervised)
     name = given.name or photographs.name_of(given.photographs)
-    of = runs.folder_photographs(given.photographs, name, task.supervised)
+    of = runs.Photographs(name, lambda: list(surveyed.sources))
     _show(_runs(given, "own").pretrain(config, of), given.store)
-    _say_passed_over(given.photographs)
-
-
-def _say_passed_over(folder: Path) -> None:
-    from .data import photographs
-
-    if told := photographs.survey(folder).say():
+    if told := surveyed.say():
         print(told)
 
 
@@ -331,11 +326,14 @@ def _pack(given: argparse.Namespace) -> None:
     from . import runs
     from .data import photographs
 
-    of = runs.folder_photographs(given.folder, given.name or photographs.name_of(given.folder))
+    surveyed = photographs.survey(given.folder)
+    name = given.name or photographs.name_of(given.folder)
+    of = runs.Photographs(name, lambda: list(surveyed.sources))
     _, target = _runs(given, "own").packed(of, given.shorter_edge_px)
     given.pack = target()
     _show_pack(given)
-    _say_passed_over(given.folder)
+    if told := surveyed.say():
+        print(told)
 
 
 def _check(given: argparse.Namespace) -> None:
@@ -386,7 +384,7 @@ def _export_options(parser: argparse.ArgumentParser, arguments: list[str]) -> No
 
 
 def _export(given: argparse.Namespace) -> None:
-    from .explorer import export
+    from .explore import export
 
     try:
         released = export.released()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from . import pretext, training
+from . import training
 from .models import LAYERS
 from .models.backbones import PROBE_VALUES
 from .probing import features
@@ -46,11 +46,8 @@ class Estimate:
 def measure(config: PretrainConfig, device: str) -> Rates:
     """Time one training step and one forward pass of a run on generated photographs."""
     cuda = torch.device(device).type == "cuda"
-    method = pretext.task(config.method)
-    backbone = method.build(config.backbone, config.seed)
-    task = method(backbone, config.options, config.seed)
-    for module in (backbone, task):
-        module.to(device, memory_format=torch.channels_last)
+    network = training.Network(config).to(device, memory_format=torch.channels_last)
+    task = network.task
     generator = torch.Generator().manual_seed(0)
     count = config.batch_size if cuda else CPU_PATCHES
     side = config.size_px + task.margin_px
@@ -68,13 +65,13 @@ def measure(config: PretrainConfig, device: str) -> Rates:
 
     def step():
         with torch.autocast(torch.device(device).type, torch.bfloat16, precision == "bf16"):
-            loss, _ = task.step(backbone, patches, generator, config.epochs, *labels)
+            loss, _ = network(task.prepare(patches, generator, *labels), config.epochs)
         if task.trains:
             loss.backward()
 
     def forward():
         with torch.inference_mode():
-            backbone(patches)
+            network.backbone(patches)
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         step()

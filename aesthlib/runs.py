@@ -835,16 +835,13 @@ class Runs:
     ) -> dict:
         """A record: looked up, or computed and written; in a plan, only noted."""
         run_id = records.run_id(experiment, self.scale, settings, [d["sha256"] for d in data])
-        if run_id in self._records:
-            found = self._records[run_id]
-        elif self.plan is None or self.store.path("records", f"{run_id}.json").exists():
+        found = self._records.get(run_id)
+        # a plan may look for a record where no other asking may
+        asks = self.plan is None or self.store.path("records", f"{run_id}.json").exists()
+        if found is None and asks:
             found = self.store.find(run_id)
-        else:
-            found = None
-        if found:
-            self._records[run_id] = found
         if self.plan is not None:
-            self.plan.setdefault(run_id, Job(experiment, method, work, bool(found)))
+            self.plan.setdefault(run_id, Job(experiment, method, work, found is not None))
             found = found or Planned(
                 run_id=run_id,
                 experiment=experiment,
@@ -854,7 +851,9 @@ class Runs:
                 data=data,
                 checkpoint_sha256="",
             )
-        if found:
+        if found is not None:
+            if not isinstance(found, Planned):
+                self._records[run_id] = found
             return found
         started = time.perf_counter()
         result = compute(run_id)

@@ -106,7 +106,7 @@ def main() -> None:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:
         sys.exit("playwright is missing: pip install 'aesthlib[test]'")
-    from aesthlib import explorer as explore
+    from aesthlib import explore
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

@@ -80,16 +80,13 @@ def methods(size: int, rounds: int) -> list[dict]:
         if not kind.trains or name == "labels":  # which needs labels, and costs what rotation does
             continue
         config = training.PretrainConfig(method=name, size_px=size, batch_size=BATCH)
-        network = kind.build("alexnet", 0)
-        method = kind(network, config.options, 0)
-        model = torch.nn.ModuleDict({"backbone": network, "task": method})
-        model.to(memory_format=torch.channels_last)
+        model = training.Network(config).to(memory_format=torch.channels_last)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-        patches = photographs(BATCH, size + method.margin_px)
+        patches = photographs(BATCH, size + kind.margin_px)
 
-        def step(method=method, network=network, optimizer=optimizer, patches=patches):
+        def step(model=model, optimizer=optimizer, patches=patches):
             with torch.autocast("cpu", torch.bfloat16):
-                loss, _ = method.step(network, patches, generator, 0)
+                loss, _ = model(model.task.prepare(patches, generator), 0)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

@@ -18,7 +18,7 @@ from operations import photographs
 from PIL import Image, ImageFilter
 from torch.utils.data import DataLoader, Dataset
 
-from aesthlib import ops, pretext, training
+from aesthlib import ops, training
 from aesthlib.data.photographs import Pack
 from aesthlib.models.backbones import IMAGENET_MEAN, Normalize, build, training_flops
 from aesthlib.ops.images import IMAGENET_STD
@@ -141,11 +141,7 @@ def trainer(backbone: str, patches: torch.Tensor, precision: str):
     """Works of one network: the whole step, and forward and backward on versions that are there."""
     device = patches.device.type
     config = training.PretrainConfig(backbone=backbone, size_px=patches.shape[-1])
-    method = pretext.task(config.method)
-    network = method.build(backbone, 0)
-    task = method(network, config.options, 0)
-    model = torch.nn.ModuleDict({"backbone": network, "task": task})
-    model.to(device, memory_format=torch.channels_last)
+    model = training.Network(config).to(device, memory_format=torch.channels_last)
     usual = {"lr": 0.01, "momentum": 0.9, "nesterov": True, "fused": device == "cuda"}
     optimizer = torch.optim.SGD(model.parameters(), **usual)
     generator = torch.Generator().manual_seed(0)
@@ -160,7 +156,7 @@ def trainer(backbone: str, patches: torch.Tensor, precision: str):
 
     def step():
         with torch.autocast(device, torch.bfloat16, precision == "bf16"):
-            loss, _ = task.step(network, patches, generator, 40)
+            loss, _ = model(model.task.prepare(patches, generator), 40)
         learn(loss, optimizer)
 
     def alone():

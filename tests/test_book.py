@@ -188,7 +188,7 @@ def build(book: Path, target: Path) -> subprocess.CompletedProcess:
 def stub_book(tmp_path_factory) -> Path:
     """The pages of a book with the real configuration and prose, and stub notebooks."""
     folder = tmp_path_factory.mktemp("stub")
-    from aesthlib.explorer import export
+    from aesthlib.explore import export
 
     ignored = shutil.ignore_patterns("executed", "results", "built")
     shutil.copytree(BOOK, folder / "book", ignore=ignored)
@@ -321,7 +321,7 @@ def test_every_public_module_is_in_the_reference():
     present = {".".join(["aesthlib", *parts]) for parts in modules if parts[-1] != "__init__"}
     inside = ("__main__", "cli", "store.files", "report.preloaded", "progress")
     internal = {f"aesthlib.{name}" for name in inside}
-    rooms = {f"aesthlib.{name}" for name in ("pretext", "pretrained", "explorer")}
+    rooms = {f"aesthlib.{name}" for name in ("pretext", "pretrained", "explore")}
     assert listed == present - internal | rooms
 
 

@@ -1,5 +1,6 @@
 """pyproject.toml, the lock files, environment.yml and the Makefile agree with each other."""
 
+import importlib
 import importlib.metadata
 import re
 import shutil
@@ -147,3 +148,21 @@ def test_tests_for_a_gpu_are_found_where_there_is_no_jupyter():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert found.returncode == 0, found.stdout[-2000:]
     assert int(re.search(r"(\d+)/\d+ tests collected", found.stdout).group(1)) > 100
+
+
+def told_imports():
+    """Every import of this package that a reader is told to write, with where it stands."""
+    places = [ROOT / "README.md", *(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.py")]
+    places += (ROOT / "book" / "extra" / "explorer").glob("*.js")
+    pattern = re.compile(r"(?:from (aesthlib[\w.]*) )?import ((?:aesthlib)?[\w., ]+)")
+    for path in places:
+        for module, names in pattern.findall(path.read_text()):
+            for name in re.split(r"[ ,]+", names.split(" as ")[0].strip(" ,.")):
+                if module or name.startswith("aesthlib"):
+                    yield path.name, module or name, name if module else ""
+
+
+@pytest.mark.parametrize("where, module, name", sorted(set(told_imports())))
+def test_what_readers_are_told_to_import_is_there(where, module, name):
+    found = importlib.import_module(module)
+    assert not name or hasattr(found, name) or importlib.import_module(f"{module}.{name}")

@@ -54,8 +54,10 @@ def pack(
         raise ValueError(f"shorter_edge_px must be at least {SMALLEST_EDGE_PX}")
     listed = files.digest([_fingerprint(source) for source in sources])
     settings = {
-        **{"name": name, "shorter_edge_px": shorter_edge_px},
-        **{"listed": listed, "reader": READER},
+        "name": name,
+        "shorter_edge_px": shorter_edge_px,
+        "listed": listed,
+        "reader": READER,
     }
     outdated = target.with_name(f".{target.name}.outdated")
     if (target / "pack.json").exists():

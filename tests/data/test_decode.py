@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aesthlib import explorer as explore
-from aesthlib import pretrained
+from aesthlib import explore, pretrained
 from aesthlib.data import content, decode, formats
 from aesthlib.data.photographs import MachineFault, UnreadableImage
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from aesthlib import explorer as explore
-from aesthlib import ops
+from aesthlib import explore, ops
 from aesthlib.data import embedded
 from aesthlib.data.photographs import decode
 from aesthlib.ops import table

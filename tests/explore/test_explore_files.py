@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aesthlib import explorer as explore
+from aesthlib import explore
 from aesthlib.data import decode
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "book/extra/explorer"

@@ -19,9 +19,8 @@ import pytest
 import torch
 from PIL import Image
 
-from aesthlib import explorer as explore
-from aesthlib import ops
-from aesthlib.explorer import export
+from aesthlib import explore, ops
+from aesthlib.explore import export
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = ROOT / export.RUNTIME

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aesthlib import models, ops
-from aesthlib.explorer import export
+from aesthlib.explore import export
 from aesthlib.models import LAYERS
 
 

@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .. import explorer as explore
-from .. import ops
+from .. import explore, ops
 from ..data import embedded
 from ..models import LAYERS
 from ..models.backbones import Normalize
